@@ -1,0 +1,55 @@
+"""edgecnn: from a Keras image classifier to a small sealed `.tflite`, a light runtime, and proof of what it cost.
+
+    import edgecnn
+    classifier = edgecnn.Classifier("model.tflite")
+    label, index, score = classifier.classify(frame)[0]
+
+Names are loaded when first used, so that `import edgecnn` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "Classifier": "edgecnn.runtime.classifier",
+    "Prediction": "edgecnn.runtime.classifier",
+    "Preprocess": "edgecnn.config",
+    "EdgecnnError": "edgecnn.errors",
+    "ConvertConfig": "edgecnn.convert.options",
+    "ConvertResult": "edgecnn.convert.result",
+    "benchmark": "edgecnn.measure.benchmark",
+    "convert_model": "edgecnn.convert.pipeline",
+    "evaluate": "edgecnn.measure.evaluate",
+    "open_bundle": "edgecnn.bundle.bundle",
+    "open_dataset": "edgecnn.data.dataset",
+    "parse_spec": "edgecnn.spec",
+    "read_image": "edgecnn.data.images",
+}
+__all__ = [*sorted(_EXPORTS), "__version__"]
+
+if TYPE_CHECKING:
+    from edgecnn.bundle.bundle import open_bundle as open_bundle
+    from edgecnn.config import Preprocess as Preprocess
+    from edgecnn.convert.options import ConvertConfig as ConvertConfig
+    from edgecnn.convert.pipeline import convert_model as convert_model
+    from edgecnn.convert.result import ConvertResult as ConvertResult
+    from edgecnn.data.dataset import open_dataset as open_dataset
+    from edgecnn.data.images import read_image as read_image
+    from edgecnn.errors import EdgecnnError as EdgecnnError
+    from edgecnn.measure.benchmark import benchmark as benchmark
+    from edgecnn.measure.evaluate import evaluate as evaluate
+    from edgecnn.runtime.classifier import Classifier as Classifier
+    from edgecnn.runtime.classifier import Prediction as Prediction
+    from edgecnn.spec import parse_spec as parse_spec
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'edgecnn' has no attribute {name!r}")
+    return getattr(import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

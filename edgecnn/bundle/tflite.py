@@ -1,0 +1,398 @@
+"""Reading and editing the model flatbuffer of a `.tflite` file with LiteRT's schema.
+
+The schema is imported inside functions: a device that only runs a bundle never needs it.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.bundle.archive import IDENTIFIER, Archive, check_identifier
+from edgecnn.bundle.metadata import METADATA_NAME
+from edgecnn.errors import ModelError
+
+_ALIGNMENT: Final = 16  # of weights, as the schema's force_align asks
+_MOST_TABLES, _MOST_ITEMS = 50_000, 50_000  # far above any classifier; a damaged length must not keep us busy
+_MOST_DIMENSIONS: Final = 8  # what TFLite kernels support at most
+_SIGNATURE: Final = "serving_default"
+
+# Vectors of tables in each table, by the schema's accessor names.
+_VECTORS: Final = {
+    "Model": ("OperatorCodes", "Subgraphs", "Buffers", "Metadata", "SignatureDefs", "ExternalBuffers"),
+    "SubGraph": ("Tensors", "Operators"),
+    "Tensor": ("VariantTensors",),
+    "SparsityParameters": ("DimMetadata",),
+    "SignatureDef": ("Inputs", "Outputs"),
+}
+_WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")  # weights are their second input
+_TRANSPARENT: Final = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "CAST")  # change no score
+_HEADS: Final = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
+_WEIGHT_DTYPES: Final = ("float32", "float16", "bfloat16", "int8", "uint8", "int16", "int4")
+_STORAGE: Final = {"float32": "<f4", "float16": "<f2", "int8": "i1", "uint8": "u1", "int16": "<i2", "int4": "u1"}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of a model.
+
+    Attributes:
+        name: the tensor's name.
+        shape: with the batch dimension; -1 where not fixed.
+        dtype: "float32", "int8", "uint8", "int16", …
+        scale: real step of one integer; 0.0 for float tensors.
+        zero_point: the integer that stands for real 0.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How a model names its first input: the signature's key, the name in it, and the name of the tensor."""
+
+    key: str
+    input_name: str
+    input_tensor: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a `.tflite` model is made of.
+
+    Attributes:
+        inputs, outputs: of the main graph.
+        ops: builtin operator name, or a custom operator's own, to count in all graphs; most frequent first.
+        head: "softmax" or "sigmoid" when the single output ends in one, else "logits".
+        parameters: elements of constant weights and biases.
+        sparsity: share of exact zeros among the weights of convolutions, depthwise convolutions and dense layers.
+        has_signature: whether the model names its inputs and outputs in a signature.
+    """
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    ops: dict[str, int]
+    head: str
+    parameters: int
+    sparsity: float
+    has_signature: bool
+
+
+def describe(content: bytes) -> ModelInfo:
+    """What the model in `content` is made of.
+
+    Raises:
+        ModelError: no TFLite model, or a damaged one.
+    """
+    model = _unpack(content)
+    with _damage():
+        graphs = [_Graph(model, graph) for graph in model.subgraphs]
+        main = graphs[0]
+        ops = Counter(name for graph in graphs for name, _, _ in graph.steps)
+        weights = [counts for graph in graphs for counts in graph.weights()]
+        elements = sum(size for size, _ in weights)
+        return ModelInfo(
+            inputs=tuple(main.info(index) for index in main.inputs),
+            outputs=tuple(main.info(index) for index in main.outputs),
+            ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
+            head=main.head(),
+            parameters=sum(graph.parameters() for graph in graphs),
+            sparsity=sum(zeros for _, zeros in weights) / elements if elements else 0.0,
+            has_signature=bool(model.signatureDefs),
+        )
+
+
+def first_signature(content: bytes) -> Signature:
+    """The first signature of the model.
+
+    Raises:
+        ModelError: no TFLite model, a damaged one, or one without a signature.
+    """
+    model = _unpack(content)
+    with _damage():
+        if not model.signatureDefs:
+            raise ModelError("expected a TFLite model with a signature; `with_signature` adds one")
+        signature = model.signatureDefs[0]
+        entry = signature.inputs[0]
+        graph = _Graph(model, model.subgraphs[signature.subgraphIndex])
+        return Signature(_text(signature.signatureKey), _text(entry.name), graph.info(entry.tensorIndex).name)
+
+
+def with_signature(content: bytes) -> bytes:
+    """The model with a signature "serving_default"; unchanged when it has one.
+
+    Names in the signature are those of the tensors, made simple and unique.
+
+    Raises:
+        ModelError: no TFLite model, or a damaged one.
+    """
+    model = _unpack(content)
+    if model.signatureDefs:
+        return content
+    from ai_edge_litert import schema_py_generated as schema
+
+    with _damage():
+        graph = _Graph(model, model.subgraphs[0])
+        signature = schema.SignatureDefT()
+        signature.signatureKey = _SIGNATURE
+        signature.inputs = [_named(schema.TensorMapT(), *item) for item in graph.simple_names(graph.inputs, "input")]
+        signature.outputs = [_named(schema.TensorMapT(), *item) for item in graph.simple_names(graph.outputs, "output")]
+        model.signatureDefs = [signature]
+        return _pack(model)
+
+
+def with_metadata(content: bytes, payload: bytes) -> bytes:
+    """The model, without any zip archive, with `payload` as its TFLite Metadata in place of any older.
+
+    Raises:
+        ModelError: no TFLite model, or a damaged one.
+    """
+    model = _unpack(content)
+    from ai_edge_litert import schema_py_generated as schema
+
+    with _damage():
+        entries = model.metadata or []
+        old = [entry for entry in entries if entry.name == METADATA_NAME.encode()]
+        model.metadata = [entry for entry in entries if entry not in old]
+        used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+        used |= {entry.buffer for entry in model.metadata} | {0}
+        free = [entry.buffer for entry in old if entry.buffer not in used and entry.buffer < len(model.buffers)]
+        index = free[0] if free else len(model.buffers)
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(payload, np.uint8)
+        entry.name, entry.buffer = METADATA_NAME, index
+        model.buffers[index : index + 1] = [buffer]
+        model.metadata.append(entry)
+        return _pack(model)
+
+
+def model_part(content: bytes) -> bytes:
+    """The flatbuffer alone, without a zip archive behind it.
+
+    Raises:
+        ModelError: no TFLite model.
+        BundleError: the archive is damaged.
+    """
+    return content[: Archive(content).start]
+
+
+class _Graph:
+    """One graph of an unpacked model, with names for what the schema numbers."""
+
+    def __init__(self, model: Any, graph: Any) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        self._dtypes = {number: name.lower() for number, name in _names(schema.TensorType).items()}
+        self._buffers = model.buffers
+        self._tensors = graph.tensors
+        self.inputs, self.outputs = _integers(graph.inputs), _integers(graph.outputs)
+        builtins = _names(schema.BuiltinOperator)
+        codes = [_op_name(code, builtins) for code in model.operatorCodes or ()]
+        self.steps = [
+            (codes[operator.opcodeIndex], _integers(operator.inputs), _integers(operator.outputs))
+            for operator in graph.operators or ()
+        ]
+        self._producers = {output: (name, inputs) for name, inputs, outputs in self.steps for output in outputs}
+
+    def info(self, index: int) -> TensorInfo:
+        tensor = self._tensors[index]
+        quantization = tensor.quantization
+        scaled = quantization is not None and not _empty(quantization.scale)
+        zero_points = _integers(quantization.zeroPoint) if scaled else []
+        return TensorInfo(
+            name=_text(tensor.name),
+            shape=_shape(tensor.shape if _empty(tensor.shapeSignature) else tensor.shapeSignature),
+            dtype=self._dtypes[tensor.type],
+            scale=float(quantization.scale[0]) if scaled else 0.0,
+            zero_point=zero_points[0] if zero_points else 0,
+        )
+
+    def simple_names(self, indices: Sequence[int], kind: str) -> list[tuple[str, int]]:
+        """(name, index) of tensors; names of letters, digits and underscores, with a number where two are equal."""
+        taken: dict[str, int] = {}
+        for index in indices:
+            name = re.sub(r"^serving_default_|:\d+$", "", self.info(index).name)
+            name = re.sub(r"\W", "_", name, flags=re.ASCII) or kind
+            numbered = (f"{name}_{number}" for number in range(1, len(indices) + 1))
+            taken[next(unused for unused in (name, *numbered) if unused not in taken)] = index
+        return list(taken.items())
+
+    def head(self) -> str:
+        if len(self.outputs) != 1:
+            return "logits"
+        index, seen = self.outputs[0], set[int]()
+        while index in self._producers and index not in seen:
+            seen.add(index)
+            name, inputs = self._producers[index]
+            if name not in _TRANSPARENT:
+                return _HEADS.get(name, "logits")
+            index = inputs[0]
+        return "logits"
+
+    def parameters(self) -> int:
+        result = 0
+        for tensor in self._tensors:
+            dtype = self._dtypes[tensor.type]
+            # biases of integer models are wide integers with a scale; shapes and axes have none
+            bias = dtype in ("int32", "int64") and tensor.quantization and not _empty(tensor.quantization.scale)
+            if self._data(tensor).size and (dtype in _WEIGHT_DTYPES or bias):
+                result += math.prod(_shape(tensor.shape))
+        return result
+
+    def weights(self) -> list[tuple[int, int]]:
+        """(elements, zeros) of each constant that a convolution or dense layer multiplies with."""
+        indices = {self._stored(inputs[1]) for name, inputs, _ in self.steps if name in _WEIGHTED}
+        tensors = [self._tensors[index] for index in sorted(indices)]
+        return [self._elements_and_zeros(tensor) for tensor in tensors if self._data(tensor).size]
+
+    def _stored(self, index: int) -> int:
+        """The constant behind weights that are stored in half precision and widened when the model runs."""
+        name, inputs = self._producers.get(index, ("", []))
+        return inputs[0] if name == "DEQUANTIZE" else index
+
+    def _elements_and_zeros(self, tensor: Any) -> tuple[int, int]:
+        shape, dtype = _shape(tensor.shape), self._dtypes[tensor.type]
+        if dtype not in _STORAGE:
+            return 0, 0
+        size, values = math.prod(shape), self._data(tensor).view(_STORAGE[dtype])
+        if dtype == "int4":  # two in a byte, the lower half first
+            values = (np.stack([values & 15, values >> 4], axis=-1).reshape(-1)[:size].astype(np.int8) ^ 8) - 8
+        zero_points = _integers(tensor.quantization.zeroPoint) if tensor.quantization else []
+        if any(zero_points):
+            values = values.reshape(shape) != _along(zero_points, shape, tensor.quantization.quantizedDimension)
+        # a tensor in TFLite's sparse form leaves its zeros out, so they are what is not there
+        return size, size - min(size, int(np.count_nonzero(values)))
+
+    def _data(self, tensor: Any) -> NDArray[np.uint8]:
+        data = self._buffers[tensor.buffer].data
+        return np.empty(0, np.uint8) if data is None else np.asarray(data, np.uint8)
+
+
+class _AlignedBuffer:
+    """A buffer of the model that packs its bytes at a multiple of 16, which the generated class does not."""
+
+    def __init__(self, data: NDArray[np.uint8]) -> None:
+        self._payload = data.tobytes()
+
+    def Pack(self, builder: Any) -> int:
+        builder.StartVector(1, len(self._payload), _ALIGNMENT)
+        builder.head -= len(self._payload)
+        builder.Bytes[builder.head : builder.head + len(self._payload)] = self._payload
+        data = builder.EndVector()
+        builder.StartObject(1)
+        builder.PrependUOffsetTRelativeSlot(0, data, 0)
+        return int(builder.EndObject())
+
+
+def _unpack(content: bytes) -> Any:
+    """The model as the schema's ModelT, after checks that keep damaged files from taking time and memory."""
+    check_identifier(content)
+    from ai_edge_litert import schema_py_generated as schema
+
+    with _damage():
+        root = schema.Model.GetRootAs(content, 0)
+        _count_tables(root, _MOST_TABLES)
+        model = schema.ModelT.InitFromObj(root)
+        if not model.subgraphs or not model.buffers:
+            raise ModelError("expected a TFLite model with a graph and buffers, got one without")
+        operators = [operator for graph in model.subgraphs for operator in graph.operators or ()]
+        if getattr(model, "externalBuffers", None) or any(part.largeCustomOptionsOffset > 1 for part in operators):
+            raise ModelError("expected all of the TFLite model inside its flatbuffer and buffers, got parts outside")
+        for buffer in model.buffers:
+            if buffer.offset > 1:  # behind the flatbuffer, where ai-edge-quantizer puts large weights
+                buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+        if sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None) > len(content):
+            raise ValueError("buffers overlap")
+        return model
+
+
+def _count_tables(table: Any, left: int) -> int:
+    """Tables that may still be read after `table` and all below it."""
+    children = [table.Sparsity()] if type(table).__name__ == "Tensor" and table.Sparsity() else []
+    for name in _VECTORS.get(type(table).__name__, ()):
+        count = getattr(table, f"{name}Length", int)()  # older schemas lack some
+        left -= count
+        if left < 0:
+            raise ValueError(f"more than {_MOST_TABLES} parts")
+        children += [getattr(table, name)(index) for index in range(count)]
+    for child in children:
+        left = _count_tables(child, left)
+    return left
+
+
+def _pack(model: Any) -> bytes:
+    import flatbuffers
+
+    model.buffers = [
+        buffer if buffer.data is None else _AlignedBuffer(np.asarray(buffer.data, np.uint8)) for buffer in model.buffers
+    ]
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turns whatever the flatbuffers package does on damaged bytes into one clear error."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as exc:
+        detail = " ".join(f"{type(exc).__name__}: {exc}".split())
+        raise ModelError(f"the TFLite model is damaged ({detail}); get the file again") from exc
+
+
+def _names(enum: type) -> dict[int, str]:
+    return {number: name for name, number in vars(enum).items() if not name.startswith("_")}
+
+
+def _op_name(code: Any, builtins: dict[int, str]) -> str:
+    # old files have the byte-wide field only
+    number = max(code.deprecatedBuiltinCode, code.builtinCode)
+    return _text(code.customCode) if builtins.get(number) == "CUSTOM" else builtins.get(number, f"BUILTIN_{number}")
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace")
+
+
+def _empty(vector: Any) -> bool:
+    return vector is None or len(vector) == 0
+
+
+def _integers(vector: Any) -> list[int]:
+    if vector is not None and len(vector) > _MOST_ITEMS:
+        raise ValueError(f"a list of {len(vector)} numbers")
+    return [] if vector is None else [int(value) for value in vector]
+
+
+def _shape(vector: Any) -> tuple[int, ...]:
+    shape = tuple(_integers(vector))
+    if len(shape) > _MOST_DIMENSIONS:
+        raise ValueError(f"a tensor of {len(shape)} dimensions")
+    return shape
+
+
+def _along(zero_points: list[int], shape: tuple[int, ...], axis: int) -> NDArray[np.int64]:
+    """Zero points in a shape that compares with weights of `shape`; one for all, or one an index of `axis`."""
+    if len(zero_points) not in (1, shape[axis]):
+        raise ValueError(f"{len(zero_points)} zero points for weights of shape {shape}")
+    result = np.array(zero_points, np.int64)
+    return result.reshape([-1 if index == axis else 1 for index in range(len(shape))])
+
+
+def _named(entry: Any, name: str, index: int) -> Any:
+    entry.name, entry.tensorIndex = name, index
+    return entry

@@ -1,0 +1,69 @@
+"""What the terminal shows: JSON, tables within 80 columns, progress on a terminal only."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def emit_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Print a line on stderr."""
+    click.echo(text, err=True)
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] | None = None, indent: str = "") -> None:
+    """Print rows in columns: the first flush left, the others flush right."""
+    everything = [*([header] if header else []), *rows]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
+    for row in everything:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        click.echo(indent + "  ".join(cells).rstrip())
+
+
+def size(count: int) -> str:
+    """Bytes for people: 98,496 B or 1.60 MB."""
+    return f"{count:,} B" if count < 1_000_000 else f"{count / 1e6:.2f} MB"
+
+
+class Progress:
+    """A step's name on stderr, with a bar while it runs if stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self._bar = sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._step, self._started, self._shown = "", 0.0, 0.0
+
+    def step(self, name: str) -> None:
+        """A step begins; the one before it is finished."""
+        self.close()
+        self._step, self._started, self._shown = name, time.monotonic(), 0.0
+        if self._bar:
+            click.echo(f"  {name} …", err=True, nl=False)
+
+    def progress(self, done: int, total: int) -> None:
+        """Redraw the bar, at most ten times a second."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._bar or total < 1 or now - self._shown < 0.1:
+                return
+            self._shown = now
+            filled = 24 * done // total
+            left = (now - self._started) * (total - done) / done if done else 0
+            bar = "█" * filled + "░" * (24 - filled)
+            click.echo(f"\r\x1b[K  {self._step} {bar} {done:,}/{total:,}, {left:.0f} s left", err=True, nl=False)
+
+    def close(self) -> None:
+        """Finish the running step's line."""
+        if self._step:
+            line = f"  {self._step}: {time.monotonic() - self._started:.1f} s"
+            click.echo(f"\r\x1b[K{line}" if self._bar else line, err=True)
+        self._step = ""

@@ -1,0 +1,33 @@
+"""`edgecnn report`: results as a page, Markdown, CSV or JSON."""
+
+from pathlib import Path
+
+import click
+
+from edgecnn.cli.output import note
+
+
+@click.command("report")
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN.json...")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "md", "json", "csv"]),
+    help="Default: by the output's ending, else html.",
+)
+def command(results: tuple[Path, ...], output: Path, form: str | None) -> None:
+    """Turn JSON results of convert, evaluate, benchmark and predict into one report.
+
+    \b
+    Examples:
+      edgecnn evaluate model.tflite --data photos/ --json > run.json
+      edgecnn report run.json -o report.html
+    """
+    from edgecnn.files import write_atomic
+    from edgecnn.report.render import render
+    from edgecnn.report.results import read_results
+
+    chosen = form or {".md": "md", ".json": "json", ".csv": "csv"}.get(output.suffix.lower(), "html")
+    write_atomic(output, render(read_results(results), chosen))
+    note(f"Wrote {output}")

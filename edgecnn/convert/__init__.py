@@ -1,0 +1,1 @@
+"""From a Keras model to a sealed `.tflite`: options, pipeline, result and proof."""

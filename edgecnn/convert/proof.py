@@ -1,0 +1,60 @@
+"""The evidence behind a conversion: full evaluation, latency and memory side by side, pictures to look at."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from edgecnn.convert.result import ConvertResult
+from edgecnn.data.dataset import Dataset
+from edgecnn.files import sha256_bytes
+from edgecnn.measure.benchmark import benchmark
+from edgecnn.measure.examples import pick_examples
+from edgecnn.measure.machine import fingerprint, versions
+from edgecnn.measure.memory import peak_rss_mb
+
+
+def prove(result: ConvertResult, dataset: Dataset, *, runs: int = 200, threads: int = 1) -> dict[str, Any]:
+    """The `convert` record with "evaluation", "benchmark" (float first), "examples" and "machine" added.
+
+    Args:
+        dataset: the one the conversion was measured on; pictures are read from it.
+        runs: timed inferences a model, the two taking turns.
+        threads: of the interpreter.
+    """
+    pair = [result.classifier(float_model=True, threads=threads), result.classifier(threads=threads)]
+    timings = benchmark(pair, dataset.read(result.scores.samples[0]), runs=runs)
+    record = result.to_dict()
+    record["benchmark"] = [
+        _identity(result, content, name) | timing.to_dict()
+        for timing, content, name in zip(
+            timings, (result.float_content, result.content), ("float32", result.config.quantize), strict=True
+        )
+    ]
+    if len(result.scores.probabilities) > 1:
+        record["examples"] = pick_examples(dataset, result.scores, result.labels)
+    evaluations = result.evaluations()
+    if evaluations:
+        record["evaluation"] = {
+            name: {"schema": "edgecnn.evaluate/1", "model": f"{result.output.name} ({name})", "data": dataset.name}
+            | {"sha256": sha256_bytes(content), "split": result.accuracy["split"]}
+            | evaluations[name]
+            for name, content in (("float", result.float_content), ("output", result.content))
+        }
+    return record | {"machine": fingerprint()}
+
+
+def _identity(result: ConvertResult, content: bytes, name: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(content)
+        memory = peak_rss_mb(os.fspath(path), size=(result.preprocess.width, result.preprocess.height))
+    return {
+        "schema": "edgecnn.benchmark/1",
+        "model": f"{result.output.stem} ({name})",
+        "sha256": sha256_bytes(content),
+        "size_bytes": len(content),
+        "peak_rss_mb": memory,
+        "machine": fingerprint(),
+        "versions": versions(),
+    }

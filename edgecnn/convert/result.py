@@ -1,0 +1,106 @@
+"""A finished conversion and its `convert` JSON record."""
+
+import gzip
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn.bundle.tflite import describe
+from edgecnn.compress.quantize import Quantized
+from edgecnn.config import Preprocess
+from edgecnn.convert.options import ConvertConfig
+from edgecnn.files import sha256_bytes
+from edgecnn.keras_io.export import Parity
+from edgecnn.measure.evaluate import summarize
+from edgecnn.measure.machine import versions
+from edgecnn.measure.score import Scores
+from edgecnn.runtime.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the run: name, wall seconds, what came of it."""
+
+    name: str
+    seconds: float
+    detail: str
+
+
+@dataclass(frozen=True)
+class ConvertResult:
+    """A finished conversion; `to_dict` is the `convert` JSON record."""
+
+    model: Path
+    model_sha256: str
+    output: Path
+    content: bytes
+    float_content: bytes
+    config: ConvertConfig
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    head: str
+    choice: dict[str, Any]
+    calibration_samples: int
+    quantized: Quantized
+    parity: Parity | None
+    accuracy: dict[str, Any]
+    scores: Scores
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def within_budget(self) -> bool:
+        """False when a `max_drop` was asked for and missed."""
+        return self.config.max_drop is None or self.accuracy["drop_pp"] <= self.config.max_drop + 1e-9
+
+    def classifier(self, *, float_model: bool = False, threads: int = 1) -> Classifier:
+        """A classifier of the output, or of the float model it was made from."""
+        content = self.float_content if float_model else self.content
+        return Classifier(content, labels=self.labels, preprocess=self.preprocess, head=self.head, threads=threads)
+
+    def evaluations(self) -> dict[str, dict[str, Any]]:
+        """Full evaluations {"float", "output"} as JSON records; empty when the data had no labels."""
+        if self.accuracy["output"] is None:
+            return {}
+        names = {"float": 0, "output": len(self.scores.probabilities) - 1}
+        return {key: summarize(self.scores, self.labels, model=i).to_dict() for key, i in names.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The `convert` JSON record."""
+        info = describe(self.content)
+        return {
+            "schema": "edgecnn.convert/1",
+            "model": str(self.model),
+            "model_sha256": self.model_sha256,
+            "output": str(self.output),
+            "sha256": sha256_bytes(self.content),
+            "size_bytes": len(self.content),
+            "float_size_bytes": len(self.float_content),
+            "gzip_bytes": len(gzip.compress(self.content, 9)),
+            "float_gzip_bytes": len(gzip.compress(self.float_content, 9)),
+            "quantize": self.config.quantize,
+            "io": self.config.io_type,
+            "calibration_samples": self.calibration_samples,
+            "calibration": _calibration_record(self.quantized),
+            "sparsity": round(info.sparsity, 6),
+            "labels": len(self.labels),
+            "label_names": list(self.labels),
+            "preprocess": self.preprocess.to_dict(),
+            "preprocess_spec": self.preprocess.spec,
+            "preprocess_choice": self.choice,
+            "steps": [asdict(step) for step in self.steps],
+            "accuracy": self.accuracy,
+            "max_drop": self.config.max_drop,
+            "within_budget": self.within_budget,
+            "layers_kept_float": [],
+            "parity": None if self.parity is None else asdict(self.parity),
+            "notes": list(self.notes),
+            "versions": versions(),
+        }
+
+
+def _calibration_record(quantized: Quantized) -> dict[str, Any] | None:
+    if quantized.range_quantile is None:
+        return None
+    candidates = [{"range_quantile": q, "divergence": d} for q, d in quantized.candidates]
+    return {"range_quantile": quantized.range_quantile, "candidates": candidates}

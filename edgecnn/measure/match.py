@@ -1,0 +1,116 @@
+"""Bring a model and a data set together: which labels, which preprocessing, and where each was learned."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgecnn.bundle.bundle import Bundle, open_bundle
+from edgecnn.bundle.tflite import describe
+from edgecnn.config import NORMALIZATIONS, Preprocess
+from edgecnn.data.dataset import Dataset, Sample
+from edgecnn.errors import DataError, PreprocessError
+from edgecnn.measure.detect import Choice, detect_preprocess
+from edgecnn.measure.evaluate import labelled_task
+from edgecnn.runtime.classifier import Classifier, complete_preprocess, fitting_labels
+from edgecnn.runtime.interpreter import Engine
+from edgecnn.spec import Spec
+
+
+def labels_for(given: Sequence[str] | None, bundle: Bundle, dataset: Dataset, units: int, name: str) -> tuple[str, ...]:
+    """Labels that were given, else the model file's own, else the class folders when their number fits.
+
+    Args:
+        units: elements of the model's output; one unit means two classes.
+
+    Raises:
+        DataError: the number of class folders is not the number of classes.
+        BundleError: no labels are known, or their number is wrong.
+    """
+    known = given or bundle.labels
+    classes = max(2, units)
+    if not known and dataset.labelled and len(dataset.classes) != classes:
+        raise DataError(
+            f"{name} has {classes} classes and {dataset.name} has {len(dataset.classes)} class folders; "
+            "give the model's class names in output order with --labels FILE"
+        )
+    return fitting_labels(known or dataset.classes, classes, name)
+
+
+def preprocess_for(
+    engine: Engine,
+    content: bytes,
+    head: str,
+    bundle: Bundle,
+    spec: Spec,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    *,
+    name: str,
+    inside: bool = False,
+    seed: int = 0,
+) -> tuple[Preprocess, dict[str, Any], Choice | None]:
+    """Preprocessing that was stated, else what the file says, else what labelled pictures tell.
+
+    Args:
+        samples: labelled pictures that accuracy is not measured on.
+        inside: the model has its own normalization layer; without labels that means raw pixels.
+
+    Returns:
+        The preprocessing, a record of how it was come by, and the evidence if it was found by trying.
+
+    Raises:
+        PreprocessError: it cannot be known.
+    """
+    file_says = bundle.card is not None or (bundle.metadata is not None and bool(bundle.metadata.mean))
+    if spec.states_normalization or (file_says and not spec.auto):
+        preprocess = complete_preprocess(spec, bundle, engine, name)
+        source = "stated" if spec.states_normalization else "card"
+        detail = "as given" if source == "stated" else "as the model file says"
+        return preprocess, _record(source, f"{preprocess.spec}, {detail}"), None
+    if dataset.labelled:
+        choice = detect_preprocess(content, head, spec, dataset, samples, seed=seed)
+        return choice.preprocess, _record("auto", choice.detail, choice), choice
+    if inside and not spec.auto:
+        preprocess = spec.complete(engine.width, engine.height, "gray" if engine.channels == 1 else "rgb")
+        return preprocess, _record("model", "raw, because the model has a normalization layer of its own"), None
+    raise PreprocessError(
+        f"{name} does not say how its input is prepared, and only labelled images can tell; "
+        f"give --preprocess with {', '.join(NORMALIZATIONS)} or mean=…,std=…"
+    )
+
+
+def classifier_for(
+    content: bytes,
+    dataset: Dataset,
+    *,
+    labels: Sequence[str] | None = None,
+    spec: Spec | None = None,
+    name: str = "the model",
+    threads: int = 1,
+) -> tuple[Classifier, dict[str, Any]]:
+    """A classifier ready to be measured on a data set, with the record of where its preprocessing came from.
+
+    Raises:
+        DataError, BundleError, PreprocessError: labels or preprocessing cannot be known.
+    """
+    spec = spec or Spec()
+    bundle = open_bundle(content)
+    size = (spec.width, spec.height) if spec.width and spec.height else None
+    if size is None and bundle.card is not None:
+        size = (bundle.card.preprocess.width, bundle.card.preprocess.height)
+    engine = Engine(content, size=size)
+    names = labels_for(labels, bundle, dataset, engine.classes, name)
+    head = bundle.card.head if bundle.card else describe(content).head
+    needs_samples = spec.auto or (bundle.card is None and not spec.states_normalization)
+    samples = labelled_task(dataset, names, "train").samples if needs_samples and dataset.labelled else ()
+    preprocess, record, _ = preprocess_for(engine, content, head, bundle, spec, dataset, samples, name=name)
+    return Classifier(content, labels=names, preprocess=preprocess, head=head, threads=threads), record
+
+
+def _record(source: str, detail: str, choice: Choice | None = None) -> dict[str, Any]:
+    candidates = [{"spec": s, "accuracy": a, "samples": n} for s, a, n in choice.candidates] if choice else []
+    return {
+        "source": source,
+        "detail": detail,
+        "samples": choice.samples if choice else 0,
+        "candidates": candidates,
+    }

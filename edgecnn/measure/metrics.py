@@ -1,0 +1,76 @@
+"""Classification metrics from probabilities, as scikit-learn defines them. Functions return plain numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """Precision, recall, F1 of one class, and how many samples are of it (support) and were said to be (predicted)."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    predicted: int
+
+
+def top_k_accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64], k: int) -> float:
+    """Share of samples whose label is among the k most probable classes; ties go to the lower class index.
+
+    Args:
+        probabilities: (samples, classes).
+        labels: (samples,) class indices.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return float(np.mean(np.any(best == labels[:, None], axis=1)))
+
+
+def confusion_matrix(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Counts (classes, classes): row is the true class, column the predicted one."""
+    flat = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return flat.reshape(classes, classes)
+
+
+def class_metrics(confusion: NDArray[np.int64]) -> list[ClassMetrics]:
+    """Per-class metrics; 0.0 where a class was never predicted or never true, as with zero_division=0."""
+    hits, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    return [
+        ClassMetrics(
+            precision=_ratio(hits[i], predicted[i]),
+            recall=_ratio(hits[i], true[i]),
+            f1=_ratio(2 * hits[i], true[i] + predicted[i]),
+            support=int(true[i]),
+            predicted=int(predicted[i]),
+        )
+        for i in range(len(confusion))
+    ]
+
+
+def macro_average(per_class: list[ClassMetrics]) -> tuple[float, float, float]:
+    """(precision, recall, F1), the unweighted mean over the classes that occur as label or prediction."""
+    used = [m for m in per_class if m.support or m.predicted] or per_class
+    return (
+        float(np.mean([m.precision for m in used])),
+        float(np.mean([m.recall for m in used])),
+        float(np.mean([m.f1 for m in used])),
+    )
+
+
+def wilson_interval(hits: int, samples: int, *, z: float = Z95) -> tuple[float, float]:
+    """Interval of a proportion, 95 % unless `z` says otherwise. Source: E. B. Wilson, JASA 22 (1927), 209-212."""
+    if samples == 0:
+        return 0.0, 1.0
+    share = hits / samples
+    scale = 1 + z**2 / samples
+    center = share + z**2 / (2 * samples)
+    spread = z * np.sqrt(share * (1 - share) / samples + z**2 / (4 * samples**2))
+    return max(0.0, float((center - spread) / scale)), min(1.0, float((center + spread) / scale))
+
+
+def _ratio(part: np.int64, whole: np.int64) -> float:
+    return float(part / whole) if whole else 0.0

@@ -1,0 +1,169 @@
+"""What a model mixes up: confusion matrices, the most frequent mistakes, F1 a class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.report import numbers as n
+from edgecnn.report.charts import Tick, percent_axis
+
+MATRIX_LIMIT: Final = 40  # classes; above, a heat map's cells are too small to read
+_NUMBERED: Final = 12  # classes up to which the cells carry their percentage
+_CLASS_ROWS: Final = 20
+_VISIBLE: Final = 1.0  # points of F1 from which a change is coloured
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A cell of a confusion matrix; `strength` in [0, 1] is the colour of a mistake, `text` its percentage."""
+
+    row: int
+    column: int
+    strength: float
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A confusion matrix: rows are true labels, columns predicted ones."""
+
+    title: str
+    summary: str
+    labels: tuple[str, ...]
+    cells: tuple[HeatCell, ...]
+    cell_size: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One class: float's F1 and the output's, as fractions of the axis; None where not defined or not measured."""
+
+    label: str
+    before: float | None
+    after: float | None
+    text: str
+    hint: str
+    is_better: bool | None
+
+
+@dataclass(frozen=True)
+class PairChart:
+    """F1 a class, of one model or of two; `note` says which classes are left out."""
+
+    title: str
+    summary: str
+    pairs: tuple[Pair, ...]
+    ticks: tuple[Tick, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """One kind of mistake: how many of `support` images of a class were called another one."""
+
+    true: str
+    predicted: str
+    support: int
+    before: int | None
+    after: int
+
+
+def heat_maps(evaluations: Sequence[tuple[str, dict[str, Any]]]) -> list[Heat]:
+    """Confusion matrices of (name, evaluation) with one colour scale; empty above MATRIX_LIMIT classes.
+
+    Each row is divided by its number of images. Only mistakes are coloured, so that they are not lost beside
+    the right answers.
+    """
+    if not evaluations or not 0 < len(evaluations[0][1]["labels"]) <= MATRIX_LIMIT:
+        return []
+    shares = [_row_shares(record["confusion"]) for _, record in evaluations]
+    worst = max(float((share * (1 - np.eye(len(share)))).max()) for share in shares) or 1.0
+    return [_heat(name, record, share, worst) for (name, record), share in zip(evaluations, shares, strict=True)]
+
+
+def confusions(before: dict[str, Any] | None, after: dict[str, Any], limit: int = 10) -> list[Confusion]:
+    """The most frequent mistakes of a model, with float's number of each where there is one."""
+    labels = after["labels"]
+    counts = np.array(after["confusion"], np.int64).reshape(len(labels), len(labels))
+    mistakes = counts - np.diag(np.diag(counts))
+    found = []
+    for index in np.argsort(-mistakes, axis=None, kind="stable")[:limit]:
+        row, column = divmod(int(index), len(labels))
+        if mistakes[row, column] > 0:
+            first = before["confusion"][row][column] if before else None
+            support = int(counts[row].sum())
+            found.append(Confusion(labels[row], labels[column], support, first, int(counts[row, column])))
+    return found
+
+
+def f1_chart(before: Sequence[dict[str, Any]] | None, after: Sequence[dict[str, Any]], name: str) -> PairChart | None:
+    """F1 a class; with many classes only those that changed most, or scored worst. None without classes.
+
+    Args:
+        before: `per_class` of the float model, or None for a model alone.
+        after: `per_class` of the model called `name`, in the same order.
+    """
+    entries = [(item, before[index]["f1"] if before else None) for index, item in enumerate(after)]
+    if not entries:
+        return None
+    note = ""
+    if len(entries) > _CLASS_ROWS:
+        which = "whose F1 changed most" if before else "with the lowest F1"
+        note = f"The {_CLASS_ROWS} of {len(entries)} classes {which}."
+        entries = sorted(entries, key=_largest_change if before else _lowest)[:_CLASS_ROWS]
+    values = [value for item, first in entries for value in (first, item["f1"]) if value is not None]
+    ticks, low, high = percent_axis(min(values, default=0.0), max(values, default=1.0))
+
+    def place(value: float | None) -> float | None:
+        return None if value is None else (value - low) / (high - low)
+
+    pairs = []
+    for item, first in entries:
+        second = item["f1"]
+        hint = f"{item['label']}: {name} {n.percent(second)}, {n.noun(item['support'], 'image')}"
+        text, gain = n.percent(second), None
+        if before:
+            gain = None if first is None or second is None else 100 * (second - first)
+            text = n.points(gain, 1).partition(n.SPACE)[0]
+            hint += f", float {n.percent(first)}"
+        is_better = None if gain is None or abs(gain) < _VISIBLE else gain > 0
+        pairs.append(Pair(item["label"], place(first), place(second), text, hint, is_better))
+    title = f"F1 a class: float and {name}" if before else f"F1 a class: {name}"
+    return PairChart(title, "; ".join(pair.hint for pair in pairs), tuple(pairs), ticks, note)
+
+
+def _heat(name: str, record: dict[str, Any], shares: NDArray[np.float64], worst: float) -> Heat:
+    labels, counts = record["labels"], record["confusion"]
+    numbered = len(labels) <= _NUMBERED
+    cells = []
+    for row, true in enumerate(labels):
+        support = n.count(sum(counts[row]))
+        for column, predicted in enumerate(labels):
+            share = float(shares[row, column])
+            if share == 0 and row != column:
+                continue
+            hint = f"true {true}, predicted {predicted}: {n.count(counts[row][column])} of {support}"
+            text = str(int(100 * share + 0.5)) if numbered and (share >= 0.005 or row == column) else ""
+            cells.append(HeatCell(row, column, 0.0 if row == column else share / worst, text, hint))
+    size = 31 if numbered else 20 if len(labels) <= 20 else 13
+    right, total = sum(row[index] for index, row in enumerate(counts)), sum(map(sum, counts))
+    return Heat(name, f"{n.count(right)} of {n.count(total)} images on the diagonal", tuple(labels), tuple(cells), size)
+
+
+def _row_shares(confusion: list[list[int]]) -> NDArray[np.float64]:
+    counts = np.array(confusion, np.float64)
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
+def _largest_change(entry: tuple[dict[str, Any], float | None]) -> float:
+    item, first = entry
+    return 0.0 if first is None or item["f1"] is None else -abs(item["f1"] - first)
+
+
+def _lowest(entry: tuple[dict[str, Any], float | None]) -> float:
+    f1 = entry[0]["f1"]
+    return 2.0 if f1 is None else float(f1)

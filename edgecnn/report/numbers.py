@@ -1,0 +1,149 @@
+"""How numbers and names are written for people: one rounding rule a quantity, the same in every format."""
+
+import re
+from typing import Any, Final
+
+NONE: Final = "—"
+SPACE: Final = "\u00a0"  # between a number and its unit, so that a line never breaks there
+_MINUS: Final = "\u2212"
+# Control characters, halves of surrogate pairs and characters that reverse the text after them.
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] as "75.5 %"; a share that only rounds to 100 or 0 is not written as if it were."""
+    if share is None:
+        return NONE
+    smallest = 10.0**-digits
+    value = round(100 * share, digits)
+    if value >= 100 and share < 1:
+        value = 100 - smallest
+    if value <= 0 < share:
+        return f"<{SPACE}{smallest:.{digits}f}{SPACE}%"
+    return f"{value:.{digits}f}{SPACE}%"
+
+
+def points(value: float | None, digits: int = 2) -> str:
+    """A signed difference of two percentages: "+0.15 points"."""
+    if value is None:
+        return NONE
+    text = f"{abs(value):.{digits}f}"
+    sign = "" if float(text) == 0 else "+" if value > 0 else _MINUS
+    return f"{sign}{text}{SPACE}points"
+
+
+def allowance(value: float) -> str:
+    """A number of percentage points as a budget: "1 point", "0.5 points"."""
+    return f"{value:g}{SPACE}point{'' if value == 1 else 's'}"
+
+
+def count(value: int | None) -> str:
+    """A whole number with thousands separated: "10,000"."""
+    return NONE if value is None else f"{value:,}"
+
+
+def noun(number: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 image", "300 images"."""
+    return f"{number:,}{SPACE}{one if number == 1 else many or one + 's'}"
+
+
+def size(value: int | None) -> str:
+    """Bytes in decimal units: "98.5 kB"."""
+    if value is None:
+        return NONE
+    if value < 1000:
+        return f"{value}{SPACE}B"
+    scaled, unit = (value / 1e3, "kB") if value < 999_950 else (value / 1e6, "MB")
+    return f"{scaled:,.1f}{SPACE}{unit}"
+
+
+def size_exact(value: int | None) -> str:
+    """Bytes to the byte: "98,496 B"."""
+    return NONE if value is None else f"{value:,}{SPACE}B"
+
+
+def megabytes(value: float | None) -> str:
+    """Memory: "34.2 MB"."""
+    return NONE if value is None else f"{value:,.1f}{SPACE}MB"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency to three digits: "0.078 ms", "12.4 ms", "1,250 ms"."""
+    return NONE if value is None else f"{significant(value)}{SPACE}ms"
+
+
+def seconds(value: float | None) -> str:
+    """A duration: "0.4 s", "2 min 05 s"."""
+    if value is None:
+        return NONE
+    if value < 59.95:
+        return f"{value:.1f}{SPACE}s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes:,}{SPACE}min{SPACE}{rest:02d}{SPACE}s"
+
+
+def ratio(value: float | None) -> str:
+    """A factor of 0 or more: "1.07 ×", "3.2 ×", "39 ×"."""
+    if value is None:
+        return NONE
+    digits = 2 if value < 1.995 else 1 if value < 9.95 else 0
+    return f"{value:,.{digits}f}{SPACE}×"
+
+
+def significant(value: float) -> str:
+    """At most three digits after the first one that counts, no exponent: 0.0783, 1.25, 12.4, 1,250."""
+    if value == 0:
+        return "0"
+    digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    text = f"{value:,.{digits}f}"
+    return text if text.strip("-0.,") else f"{value:.1e}"
+
+
+def divide(numerator: float | None, denominator: float | None) -> float | None:
+    """The quotient, or None where a part is missing or the denominator is 0."""
+    return None if numerator is None or not denominator else numerator / denominator
+
+
+def change(before: float | None, after: float | None, better: str, worse: str) -> str:
+    """How a quantity of which less is better changed: "3.2 × smaller", "1.40 × slower", "equal"."""
+    factor = divide(before, after)
+    inverse = divide(after, before)
+    if factor is None or inverse is None:
+        return NONE
+    if abs(factor - 1) < 0.005:
+        return "equal"
+    return f"{ratio(factor)} {better}" if factor > 1 else f"{ratio(inverse)} {worse}"
+
+
+def file_name(path: str) -> str:
+    """The last part of a path of any system."""
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or path
+
+
+def clip(text: str, length: int) -> str:
+    """Text of at most `length` characters, the cut shown by an ellipsis."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def printable(value: Any) -> Any:
+    """A JSON value with every character that no page, table or file can hold replaced by U+FFFD."""
+    if isinstance(value, str):
+        return _UNPRINTABLE.sub("\ufffd", re.sub(r"[\t\r\n]+", " ", value))
+    if isinstance(value, list):
+        return [printable(item) for item in value]
+    if isinstance(value, dict):
+        return {printable(key): printable(item) for key, item in value.items()}
+    return value
+
+
+def plain(value: Any) -> str:
+    """Any JSON value on one line: for the free parts of a record (machine, versions, clip, summary)."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items()) or NONE
+    if isinstance(value, list):
+        return ", ".join(plain(item) for item in value) or NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return NONE if value is None or value == "" else str(value)

@@ -1,0 +1,141 @@
+"""The only file that imports a TFLite interpreter, and what the rest of edgecnn may know of one."""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors import MissingExtraError, ModelError
+from edgecnn.quantization import TensorType
+from edgecnn.signature import check_signature
+
+# LiteRT, its predecessor for 32-bit boards, and TensorFlow's own copy; the first that imports is used.
+_RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
+
+
+class Engine:
+    """A loaded TFLite model with one picture in and one score vector out.
+
+    Not thread-safe: every thread needs its own.
+
+    Args:
+        content: the whole `.tflite` file.
+        threads: threads of the interpreter's kernels.
+        size: (width, height) for models whose input size is dynamic.
+
+    Attributes:
+        height, width, channels: of the input tensor.
+        classes: elements of the output vector.
+        input_type, output_type: element types.
+
+    Raises:
+        ModelError: not a TFLite model, or not a classifier of single images.
+        MissingExtraError: no interpreter package is installed.
+    """
+
+    def __init__(self, content: bytes, *, threads: int = 1, size: tuple[int, int] | None = None) -> None:
+        interpreter_class = _runtime()[1]
+        try:
+            self._interpreter: Any = interpreter_class(model_content=content, num_threads=threads)
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            check_signature(_shapes(inputs), _shapes(outputs))
+            self._input = inputs[0]["index"]
+            self._output = outputs[0]["index"]
+            self._resize(_shape(inputs[0]), size)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as exc:
+            raise ModelError(f"the TFLite runtime cannot load this model: {_first_line(exc)}") from exc
+        details = self._interpreter.get_input_details()[0]
+        _, self.height, self.width, self.channels = (int(n) for n in details["shape"])
+        self.input_type = _tensor_type(details)
+        details = self._interpreter.get_output_details()[0]
+        self.classes = int(np.prod(details["shape"]))
+        self.output_type = _tensor_type(details)
+
+    def _resize(self, shape: tuple[int, ...], size: tuple[int, int] | None) -> None:
+        if all(n > 0 for n in shape[1:]) and shape[0] in (1, -1):
+            return
+        if not all(n > 0 for n in shape[1:3]) and size is None:
+            raise ModelError("this model takes pictures of any size; say which with --preprocess size=WIDTHxHEIGHT")
+        width, height = size or (shape[2], shape[1])
+        self._interpreter.resize_tensor_input(self._input, [1, height, width, shape[3]])
+
+    def run(self, tensor: NDArray[Any]) -> NDArray[Any]:
+        """One inference.
+
+        Args:
+            tensor: (height, width, channels) in the input tensor's dtype.
+
+        Returns:
+            (classes,) in the output tensor's dtype; a copy.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        self.set_input(tensor)
+        self.invoke()
+        return self.output()
+
+    def set_input(self, tensor: NDArray[Any]) -> None:
+        """Copy a tensor (height, width, channels) into the model; with `invoke` and `output` the steps of `run`."""
+        self._interpreter.set_tensor(self._input, tensor[None])
+
+    def output(self) -> NDArray[Any]:
+        """A copy of the output (classes,) of the last `invoke`."""
+        return np.asarray(self._interpreter.get_tensor(self._output)).reshape(-1)
+
+    def invoke(self) -> None:
+        """Run the model on the tensor that is set.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as exc:
+            raise ModelError(f"the TFLite runtime failed: {_first_line(exc)}") from exc
+
+
+def runtime_version() -> dict[str, str]:
+    """Name and version of the interpreter package in use, as {"ai-edge-litert": "2.3.0"}."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    name = _runtime()[0].partition(".")[0].replace("_", "-")
+    try:
+        return {name: version(name)}
+    except PackageNotFoundError:
+        return {name: "unknown"}
+
+
+def _runtime() -> tuple[str, Any]:
+    for name in _RUNTIMES:
+        try:
+            return name, import_module(name).Interpreter
+        except ImportError:
+            continue
+    raise MissingExtraError("a TFLite runtime (ai-edge-litert)", "train")
+
+
+def _shapes(tensors: list[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
+    return {str(item["name"]): _shape(item) for item in tensors}
+
+
+def _shape(details: dict[str, Any]) -> tuple[int, ...]:
+    """Shape with -1 for dynamic dimensions; old runtimes have no signature shape."""
+    signature = details.get("shape_signature", ())
+    return tuple(int(n) for n in (signature if len(signature) else details["shape"]))
+
+
+def _tensor_type(details: dict[str, Any]) -> TensorType:
+    dtype = np.dtype(details["dtype"]).name
+    if dtype not in ("float32", "int8", "uint8", "int16"):
+        raise ModelError(f"expected a tensor of float32, int8, uint8 or int16, got {dtype}")
+    scale, zero_point = details["quantization"]
+    if dtype != "float32" and scale == 0:
+        raise ModelError(f"the model's {dtype} tensor {details['name']!r} has no quantization scale")
+    return TensorType(dtype, float(scale), int(zero_point))
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).strip().split("\n")[0]

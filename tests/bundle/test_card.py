@@ -1,0 +1,121 @@
+"""The card: JSON that is equal for equal cards, and read with care."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecnn.bundle.card import CARD_FORMAT, HEADS, Card
+from edgecnn.config import Preprocess
+from edgecnn.errors import BundleError
+
+MakeCard = Callable[..., Card]
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+values = st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), numbers, st.text(max_size=10))
+records = st.dictionaries(st.text(max_size=8), values, max_size=4)
+positive = st.floats(0.001, 1000)
+preprocesses = st.builds(
+    Preprocess,
+    width=st.integers(1, 4096),
+    height=st.integers(1, 4096),
+    color=st.sampled_from(["rgb", "bgr"]),
+    mean=st.tuples(numbers) | st.tuples(numbers, numbers, numbers),
+    std=st.tuples(positive) | st.tuples(positive, positive, positive),
+    fit=st.sampled_from(["stretch", "center-crop", "letterbox"]),
+)
+
+
+@given(
+    st.builds(
+        Card,
+        preprocess=preprocesses,
+        head=st.sampled_from(HEADS),
+        labels=st.integers(2, 100_000),
+        source=st.just({"name": "größe.keras", "sha256": "ab", "kind": "keras"}),
+        recipe=records,
+        versions=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+        calibration=records,
+        accuracy=st.none() | records,
+    )
+)
+def test_a_card_comes_back_as_it_was_written(card: Card) -> None:
+    text = card.to_json()
+    assert Card.from_json(text) == card
+    assert Card.from_json(text).to_json() == text
+
+
+def test_the_text_is_sorted_indented_and_ends_with_a_newline(make_card: MakeCard) -> None:
+    text = make_card().to_json()
+    values = json.loads(text)
+    assert text == json.dumps(values, indent=2, sort_keys=True) + "\n"
+    assert values["format"] == CARD_FORMAT
+    assert values["preprocess"]["mean"] == [127.5]
+
+
+def test_the_order_of_keys_does_not_matter(make_card: MakeCard) -> None:
+    first = make_card(recipe={"io": "int8", "seed": 0})
+    second = make_card(recipe={"seed": 0, "io": "int8"})
+    assert first.to_json() == second.to_json()
+
+
+def changed(card: Card, **changes: Any) -> str:
+    values = json.loads(card.to_json()) | changes
+    return json.dumps({key: value for key, value in values.items() if value != "absent"})
+
+
+def test_keys_of_later_releases_are_left_out(make_card: MakeCard) -> None:
+    assert Card.from_json(changed(make_card(), licence="MIT")) == make_card()
+
+
+def test_a_newer_format_asks_for_an_update(make_card: MakeCard) -> None:
+    with pytest.raises(
+        BundleError, match=r"^made by a newer edgecnn \(card format 2, this release reads 1\); update edgecnn$"
+    ):
+        Card.from_json(changed(make_card(), format=2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head": "absent"}, "the card's head is missing or of the wrong type"),
+        ({"head": "absent", "recipe": "absent"}, "the card's head, recipe is missing"),
+        ({"labels": "3"}, "the card's labels is missing or of the wrong type"),
+        ({"labels": True}, "the card's labels is missing or of the wrong type"),
+        ({"accuracy": "absent"}, "the card's accuracy is missing"),
+        ({"preprocess": {"width": 4}}, "the card's preprocess is wrong: expected a preprocessing record"),
+        ({"head": "tanh"}, "head to be one of softmax, sigmoid, logits, got 'tanh'"),
+        ({"labels": 1}, "2 labels or more, got 1"),
+        ({"source": {"name": "a"}}, "text in the card's source for kind, sha256"),
+        ({"source": {"name": "/home/a", "kind": "", "sha256": ""}}, "file name without folders"),
+        ({"format": "absent"}, "no card of edgecnn"),
+        ({"format": 0}, "no card of edgecnn"),
+        ({"format": True}, "no card of edgecnn"),
+    ],
+)
+def test_what_is_wrong_is_named(make_card: MakeCard, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BundleError, match=message) as caught:
+        Card.from_json(changed(make_card(), **changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"card"', "[" * 100_000, '{"format": NaN}'])
+def test_what_is_no_card_is_one_clear_error(text: str) -> None:
+    with pytest.raises(BundleError, match="expected a card") as caught:
+        Card.from_json(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", object()])
+def test_values_that_json_cannot_hold_are_refused(make_card: MakeCard, value: object) -> None:
+    with pytest.raises(BundleError, match="expected a card of plain numbers and text"):
+        make_card(recipe={"value": value}).to_json()
+
+
+def test_a_card_is_checked_when_it_is_changed(make_card: MakeCard) -> None:
+    with pytest.raises(BundleError, match="head"):
+        replace(make_card(), head="")
