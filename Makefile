@@ -1,4 +1,4 @@
-# make demo       install edgecnn[train] into .venv and run the demonstration; the report lands in demo-output
+# make demo       install edgecnn[train] into .venv and run the demonstration into demo-output
 # make test       the same environment with the test tools: ruff, mypy, pytest
 # make lint       ruff and mypy alone
 # make reference  write docs/cli.md from the commands' --help

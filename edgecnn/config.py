@@ -1,5 +1,7 @@
 """How a picture becomes numbers: the preprocessing that a model needs, complete, as a bundle stores it."""
 
+import math
+import operator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ NORMALIZATIONS: Final[dict[str, tuple[tuple[float, ...], tuple[float, ...]]]] = 
 }
 COLORS: Final = ("rgb", "bgr", "gray")
 FITS: Final = ("stretch", "center-crop", "letterbox")
-INTERPOLATIONS: Final = ("linear", "area", "nearest")
+INTERPOLATIONS: Final = ("linear", "area", "nearest", "corner")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Preprocess:
         fit: "stretch" to the size; "center-crop" the largest box of the target's aspect, then resize;
             "letterbox": resize inside, black bars around.
         interpolation: "linear" (bilinear without antialiasing, what tf.image.resize and Keras data loading do),
-            "area" (pixel area averaging, slow and smooth), "nearest".
+            "area" (pixel area averaging, slow and smooth), "nearest", or "corner" (bilinear with corners laid on
+            corners, what MediaPipe and TensorFlow 1 do).
 
     Raises:
         PreprocessError: a value outside the sets above, or of the wrong length.
@@ -52,9 +55,10 @@ class Preprocess:
             raise PreprocessError(f"expected a size of at least 1x1, got {self.width}x{self.height}")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
-                raise PreprocessError(
-                    f"expected 1 or {self.channels} values for {name} ({self.color}), got {len(values)}"
-                )
+                wanted = "1 value" if self.channels == 1 else f"1 or {self.channels} values"
+                raise PreprocessError(f"expected {wanted} for {name} ({self.color}), got {len(values)}")
+            if not all(map(math.isfinite, values)):
+                raise PreprocessError(f"expected finite numbers for {name}, got {', '.join(map(repr, values))}")
         if any(value <= 0 for value in self.std):
             raise PreprocessError(f"expected std above 0, got {self.std}")
 
@@ -90,6 +94,7 @@ class Preprocess:
         """
         try:
             known = dict(values)
+            known["width"], known["height"] = operator.index(known["width"]), operator.index(known["height"])
             known["mean"] = tuple(float(v) for v in known["mean"])
             known["std"] = tuple(float(v) for v in known["std"])
             return cls(**known)

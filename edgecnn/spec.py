@@ -1,10 +1,19 @@
 """The SPEC text in which users state preprocessing. Any part may be missing; the model or the data fills it."""
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from edgecnn.config import COLORS, FITS, INTERPOLATIONS, NORMALIZATIONS, Preprocess, named_normalization
 from edgecnn.errors import PreprocessError
+
+# Words of a SPEC, and what each of them states.
+_WORDS: Final = (
+    dict.fromkeys(("auto", *NORMALIZATIONS), "normalization")
+    | dict.fromkeys(COLORS, "color")
+    | dict.fromkeys(FITS, "fit")
+    | dict.fromkeys(INTERPOLATIONS, "interpolation")
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,8 @@ class Spec:
             PreprocessError: the values do not go together.
         """
         color = self.color or known.color
-        mean, std = self.mean or known.mean, self.std or known.std
+        turn = -1 if color != known.color else 1  # known values are in the order of the known colours
+        mean, std = self.mean or known.mean[::turn], self.std or known.std[::turn]
         if self.normalization:
             mean, std = named_normalization(self.normalization, color)
         return Preprocess(
@@ -76,40 +86,34 @@ def parse_spec(text: str) -> Spec:
     """
     if not text.strip():
         return Spec()
-    fields: dict[str, Any] = {}
-    numbers: dict[str, list[float]] = {}
+    stated: dict[str, Any] = {}
     last = ""
     for part in (piece.strip().lower() for piece in text.split(",")):
         key, equals, value = part.partition("=")
-        if last and not equals and _is_number(part):
-            numbers[last].append(float(part))
+        if last in ("mean", "std") and not equals and _is_number(part):
+            stated[last] += (float(part),)
             continue
-        last = ""
+        content: Any = part
         if equals and key in ("mean", "std") and _is_number(value):
-            numbers[key] = [float(value)]
-            last = key
+            last, content = key, (float(value),)
         elif equals and key == "size":
-            fields["width"], fields["height"] = _size(value)
-        elif part == "auto":
-            fields["auto"] = True
-        elif part in NORMALIZATIONS:
-            fields["normalization"] = part
-        elif part in COLORS:
-            fields["color"] = part
-        elif part in FITS:
-            fields["fit"] = part
-        elif part in INTERPOLATIONS:
-            fields["interpolation"] = part
+            last, content = key, _size(value)
+        elif part in _WORDS:
+            last = _WORDS[part]
         else:
             raise PreprocessError(
                 f"cannot read {part!r} in the SPEC {text!r}; expected auto, {', '.join(NORMALIZATIONS)}, "
                 f"mean=…,std=…, size=WxH, {', '.join(COLORS + FITS + INTERPOLATIONS)}"
             )
-    fields |= {key: tuple(values) for key, values in numbers.items()}
-    spec = Spec(**fields)
-    if spec.auto + (spec.normalization is not None) + bool(numbers) > 1:
+        if last in stated:
+            raise PreprocessError(f"the SPEC {text!r} states more than one {last}; state one")
+        stated[last] = content
+    if "normalization" in stated and stated.keys() & {"mean", "std"}:
         raise PreprocessError(f"the SPEC {text!r} states more than one normalization; state one")
-    return spec
+    width, height = stated.pop("size", (None, None))
+    if stated.get("normalization") == "auto":
+        stated["auto"] = bool(stated.pop("normalization"))
+    return Spec(width=width, height=height, **stated)
 
 
 def _is_number(text: str) -> bool:
@@ -121,7 +125,8 @@ def _is_number(text: str) -> bool:
 
 
 def _size(text: str) -> tuple[int, int]:
-    parts = text.split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text, re.ASCII)
+    width, height = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if width < 1 or height < 1:
         raise PreprocessError(f"expected size=WIDTHxHEIGHT or size=N in pixels, got size={text}")
-    return int(parts[0]), int(parts[-1])
+    return width, height

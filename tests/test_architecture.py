@@ -19,12 +19,12 @@ LEVELS = """
 errors
 config files quantization quiet signature
 spec
-bundle: archive bundle card metadata tflite
+bundle: archive bundle card flatbuffer metadata tflite weights
 data: builtin dataset images preprocess store
 runtime: classifier interpreter
 keras_io: export load safety
 measure: benchmark detect evaluate examples machine match memory metrics score
-compress: quantize ranges
+compress: bias quantize ranges
 report: charts classes comparison html markdown method numbers render results schema sections tables verdict
 convert: options pipeline proof result
 demo
@@ -35,15 +35,17 @@ __init__ __main__
 # Where a package may be imported: modules or folders. The longest name that fits an import counts.
 ONLY_IN = {
     "ai_edge_litert": {"runtime.interpreter"},
-    "ai_edge_litert.schema_py_generated": {"bundle.tflite"},
+    "ai_edge_litert.schema_py_generated": {"bundle.flatbuffer", "bundle.tflite"},
     "ai_edge_quantizer": {"compress"},
     "click": {"cli"},
     "edgecnn.report": {"cli", "report"},
     "h5py": {"keras_io"},
+    "jinja2": {"report"},
     "keras": {"data.builtin", "demo", "keras_io"},
     "sklearn": {"data.builtin", "demo"},
     "tensorflow": {"keras_io"},
     "tensorflow.lite": {"runtime.interpreter"},
+    "tensorflow_model_optimization": {"compress"},
     "tf_keras": {"keras_io"},
     "tflite_runtime": {"runtime.interpreter"},
 }

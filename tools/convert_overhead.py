@@ -49,8 +49,8 @@ def bare(model_path: str, data_path: str, output: str, parallel: bool) -> None:
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer, recipe
 
-    def decode(content: bytes) -> "np.ndarray":
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+    def decode(content: bytes) -> "np.typing.NDArray[np.uint8]":
+        return np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR))[:, :, ::-1]
 
     work = quantizer.Quantizer(float_model, recipe.static_wi8_ai8())
     name = Interpreter(model_content=float_model).get_signature_list()["serving_default"]["inputs"][0]
@@ -96,11 +96,11 @@ def main() -> None:
         return
     seconds: dict[str, list[float]] = {"bare": [], "edgecnn": []}
     with tempfile.TemporaryDirectory() as folder:
+        common = [arguments.model, "--data", arguments.data, "--quantize", "int8", "-o", f"{folder}/edgecnn.tflite"]
+        bare_command = [sys.executable, __file__, arguments.model, arguments.data, "--bare", f"{folder}/bare.tflite"]
         commands = {
-            "bare": [sys.executable, __file__, arguments.model, arguments.data, "--bare", f"{folder}/bare.tflite"]
-            + (["--parallel"] if arguments.parallel else []),
-            "edgecnn": [sys.executable, "-m", "edgecnn", "convert", arguments.model, "--data", arguments.data, "--json"]
-            + ["--quantize", "int8", "-o", f"{folder}/edgecnn.tflite"],
+            "bare": [*bare_command, *(["--parallel"] if arguments.parallel else [])],
+            "edgecnn": [sys.executable, "-m", "edgecnn", "convert", *common, "--json"],
         }
         for number in range(arguments.rounds):
             for name, command in commands.items():

@@ -3,8 +3,8 @@
     python tools/mediapipe_check.py BUNDLE IMAGES_DIR [--venv DIR] [--tolerance 0.02]
 
 Both programs classify every picture of a folder. MediaPipe (half a gigabyte) lives in a virtual environment of its
-own, which is made on first use. It resizes pictures in its own way, so edgecnn is given each picture twice: sampled
-as MediaPipe does, which must give the same scores, and as it is, which shows what the resizing alone changes.
+own, which is made on first use. It resizes with corners laid on corners; a bundle converted with `--preprocess
+…,corner` does the same, others read other pixels and differ on photos that are reduced many times.
 Exits 1 when a top class differs or a score differs by more than the tolerance.
 """
 
@@ -60,17 +60,15 @@ class Comparison:
     Attributes:
         name: of the picture.
         theirs: MediaPipe's.
-        ours: edgecnn's on the picture as MediaPipe samples it.
-        own: edgecnn's on the picture as it is.
+        ours: edgecnn's.
     """
 
     name: str
     theirs: Scores
     ours: Scores
-    own: Scores
 
     def agrees(self, tolerance: float) -> bool:
-        """Whether top class and scores are the same when both see the same pixels."""
+        """Whether top class and scores are the same."""
         return same_top(self.ours, self.theirs) and difference(self.ours, self.theirs) <= tolerance
 
 
@@ -87,28 +85,6 @@ def top(scores: Scores) -> str:
 def difference(ours: Scores, theirs: Scores) -> float:
     """Largest difference of a score; a label that one side lacks counts as score 0 there."""
     return max(abs(ours.get(label, 0.0) - theirs.get(label, 0.0)) for label in ours.keys() | theirs.keys())
-
-
-def mediapipe_sampling(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """`picture` (rows, columns, channels) resized to (height, width, channels) as MediaPipe 1.2.2 does it on a CPU.
-
-    It warps with corners laid on corners: output pixel x reads at x * columns / width, without the half pixel by
-    which other programs aim at pixel centres. Fractions are rounded to 1/32, as OpenCV's warp does.
-    """
-    rows, columns = picture.shape[:2]
-    left, right, across = _taps(width, columns)
-    upper, lower, down = _taps(height, rows)
-    values, x, y = picture.astype(np.int64), across[None, :, None], down[:, None, None]
-    above = values[upper][:, left] * (32 - x) + values[upper][:, right] * x
-    below = values[lower][:, left] * (32 - x) + values[lower][:, right] * x
-    return np.asarray((above * (32 - y) + below * y + 512) // 1024, np.uint8)
-
-
-def _taps(size: int, source: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Both source indices of each output index, and the weight of the second in 1/32."""
-    position = np.rint(np.arange(size) * (source / size) * 32).astype(np.int64)
-    first, second = (np.minimum(position // 32 + step, source - 1) for step in (0, 1))
-    return first, second, position % 32
 
 
 def mediapipe_scores(model: Path, pictures: list[NDArray[np.uint8]], python: Path) -> list[Scores]:
@@ -146,7 +122,6 @@ def compare(model: Path, folder: Path, python: Path) -> list[Comparison]:
     if not files:
         raise CheckError(f"expected pictures in {folder}, found none")
     classifier = Classifier(model)
-    wanted = classifier.preprocess
     pictures = [np.ascontiguousarray(read_image(path)[:, :, ::-1]) for path in files]
 
     def scores(picture: NDArray[np.uint8]) -> Scores:
@@ -155,7 +130,7 @@ def compare(model: Path, folder: Path, python: Path) -> list[Comparison]:
 
     theirs = mediapipe_scores(model.resolve(), pictures, python)
     return [
-        Comparison(path.name, other, scores(mediapipe_sampling(picture, wanted.width, wanted.height)), scores(picture))
+        Comparison(path.name, other, scores(picture))
         for path, picture, other in zip(files, pictures, theirs, strict=True)
     ]
 
@@ -172,28 +147,17 @@ def environment(folder: Path) -> Path:
 
 def report(results: list[Comparison], tolerance: float) -> str:
     """The table, and what it comes to."""
-    line = "{:<28} {:<16} {:>7}  {:<16} {:>7} {:>7}  {:<16} {:>7}  {}"
-    rows = [line.format("picture", "MediaPipe", "score", "edgecnn", "score", "differ", "own resize", "score", "")]
+    line = "{:<26} {:<14} {:>7}  {:<14} {:>7} {:>7} {}"
+    rows = [line.format("picture", "MediaPipe", "score", "edgecnn", "score", "differ", "")]
     for item in results:
-        ours, theirs, own = top(item.ours), top(item.theirs), top(item.own)
+        ours, theirs = top(item.ours), top(item.theirs)
         numbers = (f"{item.theirs[theirs]:.4f}", f"{item.ours[ours]:.4f}", f"{difference(item.ours, item.theirs):.4f}")
         verdict = "" if item.agrees(tolerance) else "DIFFERS"
-        rows.append(
-            line.format(
-                item.name[:28], theirs[:16], numbers[0], ours[:16], numbers[1], numbers[2], own[:16],
-                f"{item.own[own]:.4f}", verdict,
-            ).rstrip()
-        )  # fmt: skip
-    same = max(difference(item.ours, item.theirs) for item in results)
-    resized = sorted(difference(item.own, item.theirs) for item in results)
-    changed = sum(not same_top(item.own, item.theirs) for item in results)
+        cells = (item.name[:26], theirs[:14], numbers[0], ours[:14], numbers[1], numbers[2], verdict)
+        rows.append(line.format(*cells).rstrip())
+    largest = max(difference(item.ours, item.theirs) for item in results)
     differ = sum(not item.agrees(tolerance) for item in results)
-    rows += [
-        f"{len(results)} pictures, {differ} differ (tolerance {tolerance})",
-        f"same sampling: largest difference {same:.4f}",
-        f"own resizing: median difference {resized[len(resized) // 2]:.4f}, largest {resized[-1]:.4f}, "
-        f"{changed} other top classes",
-    ]
+    rows.append(f"{len(results)} pictures, {differ} differ (tolerance {tolerance}), largest difference {largest:.4f}")
     return "\n".join(rows)
 
 

@@ -114,7 +114,7 @@ def _metadata_buffer(content: bytes) -> bytes | None:
     model = _Node.root(content)
     for entry in model.children(6):
         if entry.text(0) == METADATA_NAME:
-            return model.child_at(4, entry.number(1)).raw(0)
+            return model.child_at(4, entry.number(1)).raw(0) or None
     return None
 
 

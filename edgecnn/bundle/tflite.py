@@ -1,36 +1,23 @@
-"""Reading and editing the model flatbuffer of a `.tflite` file with LiteRT's schema.
-
-The schema is imported inside functions: a device that only runs a bundle never needs it.
-"""
+"""What a `.tflite` model is made of, and small edits to it: a signature, metadata."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.bundle.archive import IDENTIFIER, Archive, check_identifier
+from edgecnn.bundle.archive import Archive
+from edgecnn.bundle.flatbuffer import MOST_ITEMS, damage, enum_names, operator_names, pack, text, unpack
 from edgecnn.bundle.metadata import METADATA_NAME
 from edgecnn.errors import ModelError
 
-_ALIGNMENT: Final = 16  # of weights, as the schema's force_align asks
-_MOST_TABLES, _MOST_ITEMS = 50_000, 50_000  # far above any classifier; a damaged length must not keep us busy
 _MOST_DIMENSIONS: Final = 8  # what TFLite kernels support at most
 _SIGNATURE: Final = "serving_default"
 
-# Vectors of tables in each table, by the schema's accessor names.
-_VECTORS: Final = {
-    "Model": ("OperatorCodes", "Subgraphs", "Buffers", "Metadata", "SignatureDefs", "ExternalBuffers"),
-    "SubGraph": ("Tensors", "Operators"),
-    "Tensor": ("VariantTensors",),
-    "SparsityParameters": ("DimMetadata",),
-    "SignatureDef": ("Inputs", "Outputs"),
-}
 _WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")  # weights are their second input
 _TRANSPARENT: Final = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "CAST")  # change no score
 _HEADS: Final = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
@@ -94,8 +81,8 @@ def describe(content: bytes) -> ModelInfo:
     Raises:
         ModelError: no TFLite model, or a damaged one.
     """
-    model = _unpack(content)
-    with _damage():
+    model = unpack(content)
+    with damage():
         graphs = [_Graph(model, graph) for graph in model.subgraphs]
         main = graphs[0]
         ops = Counter(name for graph in graphs for name, _, _ in graph.steps)
@@ -118,14 +105,14 @@ def first_signature(content: bytes) -> Signature:
     Raises:
         ModelError: no TFLite model, a damaged one, or one without a signature.
     """
-    model = _unpack(content)
-    with _damage():
+    model = unpack(content)
+    with damage():
         if not model.signatureDefs:
             raise ModelError("expected a TFLite model with a signature; `with_signature` adds one")
         signature = model.signatureDefs[0]
         entry = signature.inputs[0]
         graph = _Graph(model, model.subgraphs[signature.subgraphIndex])
-        return Signature(_text(signature.signatureKey), _text(entry.name), graph.info(entry.tensorIndex).name)
+        return Signature(text(signature.signatureKey), text(entry.name), graph.info(entry.tensorIndex).name)
 
 
 def with_signature(content: bytes) -> bytes:
@@ -136,19 +123,19 @@ def with_signature(content: bytes) -> bytes:
     Raises:
         ModelError: no TFLite model, or a damaged one.
     """
-    model = _unpack(content)
+    model = unpack(content)
     if model.signatureDefs:
         return content
     from ai_edge_litert import schema_py_generated as schema
 
-    with _damage():
+    with damage():
         graph = _Graph(model, model.subgraphs[0])
         signature = schema.SignatureDefT()
         signature.signatureKey = _SIGNATURE
         signature.inputs = [_named(schema.TensorMapT(), *item) for item in graph.simple_names(graph.inputs, "input")]
         signature.outputs = [_named(schema.TensorMapT(), *item) for item in graph.simple_names(graph.outputs, "output")]
         model.signatureDefs = [signature]
-        return _pack(model)
+        return pack(model)
 
 
 def with_metadata(content: bytes, payload: bytes) -> bytes:
@@ -157,10 +144,10 @@ def with_metadata(content: bytes, payload: bytes) -> bytes:
     Raises:
         ModelError: no TFLite model, or a damaged one.
     """
-    model = _unpack(content)
+    model = unpack(content)
     from ai_edge_litert import schema_py_generated as schema
 
-    with _damage():
+    with damage():
         entries = model.metadata or []
         old = [entry for entry in entries if entry.name == METADATA_NAME.encode()]
         model.metadata = [entry for entry in entries if entry not in old]
@@ -173,7 +160,7 @@ def with_metadata(content: bytes, payload: bytes) -> bytes:
         entry.name, entry.buffer = METADATA_NAME, index
         model.buffers[index : index + 1] = [buffer]
         model.metadata.append(entry)
-        return _pack(model)
+        return pack(model)
 
 
 def model_part(content: bytes) -> bytes:
@@ -192,12 +179,11 @@ class _Graph:
     def __init__(self, model: Any, graph: Any) -> None:
         from ai_edge_litert import schema_py_generated as schema
 
-        self._dtypes = {number: name.lower() for number, name in _names(schema.TensorType).items()}
+        self._dtypes = {number: name.lower() for number, name in enum_names(schema.TensorType).items()}
         self._buffers = model.buffers
         self._tensors = graph.tensors
         self.inputs, self.outputs = _integers(graph.inputs), _integers(graph.outputs)
-        builtins = _names(schema.BuiltinOperator)
-        codes = [_op_name(code, builtins) for code in model.operatorCodes or ()]
+        codes = operator_names(model)
         self.steps = [
             (codes[operator.opcodeIndex], _integers(operator.inputs), _integers(operator.outputs))
             for operator in graph.operators or ()
@@ -210,7 +196,7 @@ class _Graph:
         scaled = quantization is not None and not _empty(quantization.scale)
         zero_points = _integers(quantization.zeroPoint) if scaled else []
         return TensorInfo(
-            name=_text(tensor.name),
+            name=text(tensor.name),
             shape=_shape(tensor.shape if _empty(tensor.shapeSignature) else tensor.shapeSignature),
             dtype=self._dtypes[tensor.type],
             scale=float(quantization.scale[0]) if scaled else 0.0,
@@ -278,102 +264,12 @@ class _Graph:
         return np.empty(0, np.uint8) if data is None else np.asarray(data, np.uint8)
 
 
-class _AlignedBuffer:
-    """A buffer of the model that packs its bytes at a multiple of 16, which the generated class does not."""
-
-    def __init__(self, data: NDArray[np.uint8]) -> None:
-        self._payload = data.tobytes()
-
-    def Pack(self, builder: Any) -> int:
-        builder.StartVector(1, len(self._payload), _ALIGNMENT)
-        builder.head -= len(self._payload)
-        builder.Bytes[builder.head : builder.head + len(self._payload)] = self._payload
-        data = builder.EndVector()
-        builder.StartObject(1)
-        builder.PrependUOffsetTRelativeSlot(0, data, 0)
-        return int(builder.EndObject())
-
-
-def _unpack(content: bytes) -> Any:
-    """The model as the schema's ModelT, after checks that keep damaged files from taking time and memory."""
-    check_identifier(content)
-    from ai_edge_litert import schema_py_generated as schema
-
-    with _damage():
-        root = schema.Model.GetRootAs(content, 0)
-        _count_tables(root, _MOST_TABLES)
-        model = schema.ModelT.InitFromObj(root)
-        if not model.subgraphs or not model.buffers:
-            raise ModelError("expected a TFLite model with a graph and buffers, got one without")
-        operators = [operator for graph in model.subgraphs for operator in graph.operators or ()]
-        if getattr(model, "externalBuffers", None) or any(part.largeCustomOptionsOffset > 1 for part in operators):
-            raise ModelError("expected all of the TFLite model inside its flatbuffer and buffers, got parts outside")
-        for buffer in model.buffers:
-            if buffer.offset > 1:  # behind the flatbuffer, where ai-edge-quantizer puts large weights
-                buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
-        if sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None) > len(content):
-            raise ValueError("buffers overlap")
-        return model
-
-
-def _count_tables(table: Any, left: int) -> int:
-    """Tables that may still be read after `table` and all below it."""
-    children = [table.Sparsity()] if type(table).__name__ == "Tensor" and table.Sparsity() else []
-    for name in _VECTORS.get(type(table).__name__, ()):
-        count = getattr(table, f"{name}Length", int)()  # older schemas lack some
-        left -= count
-        if left < 0:
-            raise ValueError(f"more than {_MOST_TABLES} parts")
-        children += [getattr(table, name)(index) for index in range(count)]
-    for child in children:
-        left = _count_tables(child, left)
-    return left
-
-
-def _pack(model: Any) -> bytes:
-    import flatbuffers
-
-    model.buffers = [
-        buffer if buffer.data is None else _AlignedBuffer(np.asarray(buffer.data, np.uint8)) for buffer in model.buffers
-    ]
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
-
-
-@contextmanager
-def _damage() -> Iterator[None]:
-    """Turns whatever the flatbuffers package does on damaged bytes into one clear error."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except Exception as exc:
-        detail = " ".join(f"{type(exc).__name__}: {exc}".split())
-        raise ModelError(f"the TFLite model is damaged ({detail}); get the file again") from exc
-
-
-def _names(enum: type) -> dict[int, str]:
-    return {number: name for name, number in vars(enum).items() if not name.startswith("_")}
-
-
-def _op_name(code: Any, builtins: dict[int, str]) -> str:
-    # old files have the byte-wide field only
-    number = max(code.deprecatedBuiltinCode, code.builtinCode)
-    return _text(code.customCode) if builtins.get(number) == "CUSTOM" else builtins.get(number, f"BUILTIN_{number}")
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode(errors="replace")
-
-
 def _empty(vector: Any) -> bool:
     return vector is None or len(vector) == 0
 
 
 def _integers(vector: Any) -> list[int]:
-    if vector is not None and len(vector) > _MOST_ITEMS:
+    if vector is not None and len(vector) > MOST_ITEMS:
         raise ValueError(f"a list of {len(vector)} numbers")
     return [] if vector is None else [int(value) for value in vector]
 

@@ -121,7 +121,7 @@ def _show(record: dict[str, Any]) -> None:
     click.echo(f"{record['output']}: {size(record['size_bytes'])}, {record['quantize']}, {record['labels']} labels")
     rows = [("size", size(record["float_size_bytes"]), size(record["size_bytes"]), _times(record))]
     if accuracy["output"] is not None:
-        change = f"{-accuracy['drop_pp']:+.2f} pp"
+        change = f"{0 - accuracy['drop_pp']:+.2f} pp"
         rows.append(("top-1", f"{accuracy['float']:.2%}", f"{accuracy['output']:.2%}", change))
     if record.get("benchmark"):
         before, after = (timing["p50_ms"] for timing in record["benchmark"])

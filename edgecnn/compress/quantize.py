@@ -5,13 +5,14 @@ range is not estimated but known, since pixels run from 0 to 255: so an 8-bit in
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.bundle.tflite import first_signature
+from edgecnn.compress.bias import correct_biases, input_means
 from edgecnn.compress.ranges import QSV, QUANTILES, ActivationExtremes, collect_extremes, divergence
 from edgecnn.errors import ConversionError, MissingExtraError
 from edgecnn.quantization import TensorType
@@ -28,22 +29,40 @@ IO_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "int16x8": ("float32",),
 }
 STATIC: Final = ("int8", "int16x8")
-_SELECTION_SAMPLES = 128
+_SELECTION_SAMPLES = 128  # pictures on which candidates are compared
+_MEAN_SAMPLES = 64  # pictures whose mean activations correct biases; means settle early
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to quantize that was tried.
+
+    Attributes:
+        range_quantile: quantile of the activation extremes that is kept.
+        weights: how weight ranges are found: "min-max", or "octav" (clipping of least mean squared error).
+        bias_correction: whether biases make up for the rounding of weights.
+        divergence: from the float model on calibration pictures, in nats; smaller is better.
+    """
+
+    range_quantile: float
+    weights: str
+    bias_correction: bool
+    divergence: float
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """A quantized model and how its ranges were chosen.
+    """A quantized model and how it was chosen.
 
     Attributes:
         content: the `.tflite`.
-        range_quantile: quantile of the activation extremes that was kept; None without calibration.
-        candidates: (quantile, divergence from the float model in nats) of each that was tried.
+        chosen: the candidate it is; None where there was no choice.
+        candidates: all that were tried.
     """
 
     content: bytes
-    range_quantile: float | None = None
-    candidates: tuple[tuple[float, float], ...] = ()
+    chosen: Candidate | None = None
+    candidates: tuple[Candidate, ...] = ()
 
 
 def quantize(
@@ -82,28 +101,52 @@ def quantize(
     extremes = collect_extremes(content, _recipe(kind, "int8"), tensors)
     known = {first_signature(content).input_tensor: input_range}
     if kind == "int16x8":  # 65,536 steps leave room for outliers
-        return Quantized(_apply(content, _recipe(kind, io), extremes.ranges(1.0, known=known)), 1.0)
-    candidates = _try_quantiles(content, head, extremes, known, tensors)
-    best = min(candidates, key=lambda item: item[1])[0]
-    final = _apply(content, _recipe(kind, io), extremes.ranges(best, known=known))
-    return Quantized(final, best, tuple(candidates))
-
-
-def _try_quantiles(
-    content: bytes,
-    head: str,
-    extremes: ActivationExtremes,
-    known: dict[str, tuple[float, float]],
-    tensors: Sequence[NDArray[np.float32]],
-) -> list[tuple[float, float]]:
-    step = max(1, len(tensors) // _SELECTION_SAMPLES)
-    chosen = np.stack(tensors[::step][:_SELECTION_SAMPLES])
-    reference = _probabilities(content, head, chosen)
-    result = []
+        return Quantized(_apply(content, _recipe(kind, io), extremes.ranges(1.0, known=known)))
+    search = _Search(content, head, extremes, known, tensors)
     for quantile in QUANTILES:
-        candidate = _apply(content, _recipe("int8", "int8"), extremes.ranges(quantile, known=known))
-        result.append((quantile, divergence(reference, _probabilities(candidate, head, chosen))))
-    return result
+        search.attempt(quantile, "min-max", bias_correction=True)
+    search.attempt(search.best.range_quantile, "octav", bias_correction=True)
+    search.attempt(search.best.range_quantile, search.best.weights, bias_correction=False)
+    return Quantized(search.build(search.best, io), search.best, tuple(search.candidates))
+
+
+class _Search:
+    """Tries ways to quantize one model to int8 and keeps their divergence from the float model."""
+
+    def __init__(
+        self,
+        content: bytes,
+        head: str,
+        extremes: ActivationExtremes,
+        known: dict[str, tuple[float, float]],
+        tensors: Sequence[NDArray[np.float32]],
+    ) -> None:
+        self._content, self._head, self._extremes, self._known = content, head, extremes, known
+        self._tensors = tensors
+        self._selection = np.stack(tensors[:_SELECTION_SAMPLES])
+        self._reference = _probabilities(content, head, self._selection)
+        self._means: list[NDArray[np.float64]] | None = None
+        self.candidates: list[Candidate] = []
+
+    @property
+    def best(self) -> Candidate:
+        return min(self.candidates, key=lambda candidate: candidate.divergence)
+
+    def attempt(self, quantile: float, weights: str, *, bias_correction: bool) -> None:
+        candidate = Candidate(quantile, weights, bias_correction, 0.0)
+        probabilities = _probabilities(self.build(candidate, "int8"), self._head, self._selection)
+        self.candidates.append(replace(candidate, divergence=divergence(self._reference, probabilities)))
+
+    def build(self, candidate: Candidate, io: str) -> bytes:
+        ranges = self._extremes.ranges(candidate.range_quantile, known=self._known)
+        recipe = _recipe("int8", io, candidate.weights)
+        content = _apply(self._content, recipe, ranges)
+        if not candidate.bias_correction:
+            return content
+        if self._means is None:
+            self._means = input_means(self._content, self._tensors[:_MEAN_SAMPLES])
+        corrected = correct_biases(self._content, content, self._means)
+        return content if corrected is None else _apply(corrected, recipe, ranges)
 
 
 def _probabilities(content: bytes, head: str, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,7 +171,7 @@ def _apply(content: bytes, recipe: Any, ranges: dict[str, QSV]) -> bytes:
     return bytes(result.quantized_model)
 
 
-def _recipe(kind: str, io: str) -> Any:
+def _recipe(kind: str, io: str, weights: str = "min-max") -> Any:
     from ai_edge_quantizer import qtyping, recipe, recipe_manager
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
@@ -147,6 +190,9 @@ def _recipe(kind: str, io: str) -> Any:
         manager.add_quantization_config(everything, operation.ALL_SUPPORTED, config, AlgorithmName.FLOAT_CASTING)
         return manager.get_quantization_recipe()
     manager.load_quantization_recipe(recipe.static_wi8_ai8() if kind == "int8" else recipe.static_wi8_ai16())
+    if weights == "octav":  # for what has weights; other constants may be asymmetric, which it cannot do
+        for layer in (operation.CONV_2D, operation.DEPTHWISE_CONV_2D, operation.FULLY_CONNECTED):
+            manager.add_static_config(everything, layer, 8, 8, algorithm_key=AlgorithmName.OCTAV)
     for border in (operation.INPUT, operation.OUTPUT):
         if io == "float32":
             manager.add_quantization_config(everything, border, algorithm_key=AlgorithmName.NO_QUANTIZE)

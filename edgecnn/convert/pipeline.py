@@ -6,7 +6,7 @@ load → float .tflite → labels → preprocessing → calibrate → parity →
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -132,8 +132,10 @@ def convert_model(
             tensors=tensors,
             input_range=real_range(preprocess),
         )
-        if quantized.candidates:
-            details.append(f"kept the {quantized.range_quantile:.0%} quantile of activation extremes")
+        if quantized.chosen:
+            details.append(f"activation ranges at the {quantized.chosen.range_quantile:.0%} quantile of the extremes")
+            details.append(f"{quantized.chosen.weights} weights")
+            details += ["biases corrected"] if quantized.chosen.bias_correction else []
     with run.step("measure accuracy") as details:
         contents = [loaded.content] + ([quantized.content] if config.quantize != "float32" else [])
         classifiers = [Classifier(c, labels=labels, preprocess=preprocess, head=head) for c in contents]
@@ -153,9 +155,9 @@ def convert_model(
                 "quantize": config.quantize,
                 "io": config.io_type,
                 "calibration_samples": len(used),
-                "range_quantile": quantized.range_quantile,
                 "seed": config.seed,
-            },
+            }
+            | (asdict(quantized.chosen) if quantized.chosen else {}),
             versions=versions(),
             calibration=_calibration_card(dataset, used),
             accuracy=accuracy,

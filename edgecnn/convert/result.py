@@ -100,7 +100,6 @@ class ConvertResult:
 
 
 def _calibration_record(quantized: Quantized) -> dict[str, Any] | None:
-    if quantized.range_quantile is None:
+    if quantized.chosen is None:
         return None
-    candidates = [{"range_quantile": q, "divergence": d} for q, d in quantized.candidates]
-    return {"range_quantile": quantized.range_quantile, "candidates": candidates}
+    return asdict(quantized.chosen) | {"candidates": [asdict(candidate) for candidate in quantized.candidates]}

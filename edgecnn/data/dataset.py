@@ -192,7 +192,7 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
         raise DataError(f"the label file {path} is empty; expected one label a line")
     if "" in labels:
         raise DataError(f"line {labels.index('') + 1} of the label file {path} is blank; expected one label a line")
-    numbered = [re.fullmatch(r"(\d+)\s+(\S.*)", label) for label in labels]
+    numbered = [re.fullmatch(r"(\d{1,9})\s+(\S.*)", label) for label in labels]
     if all(match and int(match[1]) == i for i, match in enumerate(numbered)):
         labels = [match[2] for match in numbered if match]
     label, times = Counter(labels).most_common(1)[0]

@@ -9,7 +9,6 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -89,7 +88,8 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         ImageError: the file cannot be read or decoded; the message begins with the path.
     """
     try:
-        return decode(Path(path).read_bytes())
+        with open(path, "rb") as file:
+            return decode(file.read())
     except OSError as exc:
         raise ImageError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     except ImageError as exc:
@@ -121,20 +121,18 @@ def _check_jpeg(content: bytes) -> tuple[int, int]:
             position = found.start()
         marker, length = _two_shorts(content, position)
     height, width = _two_shorts(content, position + 5)
-    # Enough for a file of one scan: no FFD9 can occur inside it, and without a scan OpenCV refuses the file.
+    # Enough for a file of one scan: no FFD9 occurs inside it, and OpenCV refuses a file without any.
     if marker not in _ONE_SCAN_FRAMES or not content.endswith(_END_OF_JPEG):
         _find_end_of_jpeg(content, position + 2 + length)
     return width, height
 
 
 def _find_end_of_jpeg(content: bytes, position: int) -> None:
-    """Walk the segments and scans behind the frame header; a thumbnail's end marker lies inside a segment."""
-    scanned = False
+    """Walk the segments and scans behind the frame header; an end marker inside a segment is a thumbnail's."""
     while found := _MARKER.search(content, position):
         position = found.end()
-        if scanned and found[0] == _END_OF_JPEG:
+        if found[0] == _END_OF_JPEG:
             return
-        scanned = scanned or found[0] == b"\xff\xda"
         position += _short(content, position)[0]
     raise ImageError("the JPEG is truncated: its end marker is missing")
 

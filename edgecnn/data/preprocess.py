@@ -5,6 +5,7 @@ runs with. An 8-bit pixel has 256 values, so any normalization followed by any q
 table: the work per frame is a resize, a channel swap and a table.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -125,11 +126,33 @@ def _resize(frame: NDArray[np.uint8], want: Preprocess) -> NDArray[np.uint8]:
         factor = min(want.width / width, want.height / height)
         inner = (max(1, round(width * factor)), max(1, round(height * factor)))
         left, top = (want.width - inner[0]) // 2, (want.height - inner[1]) // 2
-        picture = cv2.resize(frame, inner, interpolation=_INTERPOLATION[want.interpolation])
+        picture = _scale(frame, inner, want.interpolation)
         bottom, right = want.height - inner[1] - top, want.width - inner[0] - left
         bordered = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
         return np.asarray(bordered, np.uint8)
     if (height, width) == (want.height, want.width):
         return frame
-    size = (want.width, want.height)
-    return np.asarray(cv2.resize(frame, size, interpolation=_INTERPOLATION[want.interpolation]), np.uint8)
+    return _scale(frame, (want.width, want.height), want.interpolation)
+
+
+def _scale(frame: NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
+    """The frame resized to (width, height)."""
+    if interpolation == "corner":
+        maps = _corner_maps((frame.shape[1], frame.shape[0]), size)
+        return np.asarray(cv2.remap(frame, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.resize(frame, size, interpolation=_INTERPOLATION[interpolation]), np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _corner_maps(source: tuple[int, int], size: tuple[int, int]) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    """Where each target pixel reads: x * source / size, not shifted to pixel centres, in steps of 1/32.
+
+    The steps are those of OpenCV's fixed-point warp, which MediaPipe uses, so that scores are the same.
+
+    Returns:
+        Whole positions (height, width, 2) and the index of their fractions (height, width), as cv2.remap takes them.
+    """
+    x, y = (np.rint(np.arange(n) * (whole / n) * 32).astype(np.int64) for n, whole in zip(size, source, strict=True))
+    positions = np.stack(np.meshgrid(x // 32, y // 32), axis=-1).astype(np.int16)
+    fractions = (y % 32)[:, None] * 32 + (x % 32)[None]
+    return positions, fractions.astype(np.uint16)

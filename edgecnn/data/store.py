@@ -139,7 +139,7 @@ class Store:
 def open_store(path: str | os.PathLike[str]) -> Store:
     """Open a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz; its content decides, not its suffix.
 
-    Left out without a word: hidden files, `__MACOSX` and `Thumbs.db`. Links are not followed.
+    Left out without a word: hidden files, `__MACOSX` and `Thumbs.db`. Links in an archive are not followed.
 
     Raises:
         DataError: nothing is there, it is no such archive, it is damaged or encrypted, or the disk is too full to
@@ -170,16 +170,26 @@ def open_store(path: str | os.PathLike[str]) -> Store:
 
 
 def _folder(root: Path) -> _Source:
+    """A folder on disk. Its links are its owner's and are followed: data sets are often made of them."""
     index: _Index[str] = _Index()
-    waiting = [""]
+    waiting, seen = [""], {os.path.realpath(root)}
     while waiting:
         folder = waiting.pop()
         with os.scandir(root / folder) as items:
             for item in items:
                 name = folder + item.name
-                status = item.stat(follow_symlinks=False)
+                try:
+                    status = item.stat()
+                except OSError:
+                    index.left_out.append((name, "a link to nothing"))
+                    continue
+                place = os.path.realpath(item.path) if stat.S_ISDIR(status.st_mode) else ""
+                if place in seen:
+                    index.left_out.append((name, "a link to a folder that is read already"))
+                    continue
                 index.add(name, stat.S_IFMT(status.st_mode), status.st_size, item.path)
-                if item.is_dir(follow_symlinks=False):
+                if place and not _HIDDEN.match(name):
+                    seen.add(place)
                     waiting.append(name + "/")
     return index, lambda path: Path(path).read_bytes()
 

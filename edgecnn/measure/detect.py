@@ -81,8 +81,8 @@ def detect_preprocess(
     if len(chosen) > _FIRST_SAMPLES and (len(survivors) > 1 or not _clear(results[survivors[0]][0], first.labels)):
         rest = _Trial(engines, head, dataset, chosen[_FIRST_SAMPLES:])
         for p in survivors:
-            more = rest.run(p)
-            results[p] = tuple(np.concatenate(pair) for pair in zip(results[p], more, strict=True))  # type: ignore[assignment]  # zip loses the pair's length
+            (hits, truth), (more_hits, more_truth) = results[p], rest.run(p)
+            results[p] = np.concatenate([hits, more_hits]), np.concatenate([truth, more_truth])
         labels = np.concatenate([first.labels, rest.labels])
     else:
         labels = first.labels
@@ -151,8 +151,8 @@ def _conclude(
     if not _clear(hits[best], labels[:samples]):
         raise PreprocessError(
             f"auto found no preprocessing that beats chance on {name}: the best, {best.normalization} {best.color}, "
-            f"gets {share:.1%} of {samples} training images right, chance is {chance:.1%}; check labels and their order, "
-            "or state --preprocess"
+            f"gets {share:.1%} of {samples} training images right, chance is {chance:.1%}; "
+            "check labels and their order, or state --preprocess"
         )
     detail = f"{best.normalization} {best.color} gets {share:.1%} of {samples} training images right"
     tied = False

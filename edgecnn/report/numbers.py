@@ -1,5 +1,6 @@
 """How numbers and names are written for people: one rounding rule a quantity, the same in every format."""
 
+import math
 import re
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     if share is None:
         return NONE
     smallest = 10.0**-digits
-    value = round(100 * share, digits)
+    value = round(100 * max(0.0, share), digits)
     if value >= 100 and share < 1:
         value = 100 - smallest
     if value <= 0 < share:
@@ -42,9 +43,9 @@ def count(value: int | None) -> str:
     return NONE if value is None else f"{value:,}"
 
 
-def noun(number: int, one: str, many: str | None = None) -> str:
+def noun(number: int, one: str) -> str:
     """A count with its noun: "1 image", "300 images"."""
-    return f"{number:,}{SPACE}{one if number == 1 else many or one + 's'}"
+    return f"{number:,}{SPACE}{one}{'' if number == 1 else 's'}"
 
 
 def size(value: int | None) -> str:
@@ -91,7 +92,7 @@ def ratio(value: float | None) -> str:
 
 
 def significant(value: float) -> str:
-    """At most three digits after the first one that counts, no exponent: 0.0783, 1.25, 12.4, 1,250."""
+    """About three digits that count: 0.078, 1.25, 12.4, 1,250; an exponent only below 0.0005."""
     if value == 0:
         return "0"
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
@@ -100,8 +101,11 @@ def significant(value: float) -> str:
 
 
 def divide(numerator: float | None, denominator: float | None) -> float | None:
-    """The quotient, or None where a part is missing or the denominator is 0."""
-    return None if numerator is None or not denominator else numerator / denominator
+    """The quotient, or None where a part is missing, or the denominator is 0 or next to it."""
+    if numerator is None or not denominator:
+        return None
+    quotient = numerator / denominator
+    return quotient if math.isfinite(quotient) else None
 
 
 def change(before: float | None, after: float | None, better: str, worse: str) -> str:
@@ -128,7 +132,7 @@ def clip(text: str, length: int) -> str:
 def printable(value: Any) -> Any:
     """A JSON value with every character that no page, table or file can hold replaced by U+FFFD."""
     if isinstance(value, str):
-        return _UNPRINTABLE.sub("\ufffd", re.sub(r"[\t\r\n]+", " ", value))
+        return _UNPRINTABLE.sub("\ufffd", re.sub("[\t\r\n\u2028\u2029]+", " ", value))
     if isinstance(value, list):
         return [printable(item) for item in value]
     if isinstance(value, dict):

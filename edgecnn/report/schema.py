@@ -5,7 +5,6 @@ a tuple for a list of that length, or a dict for an object. A key with "?" at it
 table does not name are left alone, so that a record may carry more.
 """
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -166,14 +165,14 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
 # A picture must carry its bytes inside: a page that loads from elsewhere would not be offline.
 _PICTURE = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]+={0,2}")
 _SLACK = 1e-6  # a float32 softmax may sum to a little more than 1
-_LARGEST_COUNT = 1 << 62
+_LARGEST = 1e15  # beyond, a number is a mistake, and sums of it would overflow
 _KINDS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "any": ("any value", lambda value: True),
     "text": ("a text", lambda value: isinstance(value, str)),
     "flag": ("true or false", lambda value: isinstance(value, bool)),
-    "count": ("a whole number of 0 or more", lambda value: _is_count(value)),
-    "number": ("a number", lambda value: _is_number(value)),
-    "amount": ("a number of 0 or more", lambda value: _is_number(value) and value >= 0),
+    "count": ("a whole number from 0 to 1e15", lambda value: _is_count(value)),
+    "number": ("a number up to 1e15", lambda value: _is_number(value)),
+    "amount": ("a number from 0 to 1e15", lambda value: _is_number(value) and value >= 0),
     "share": ("a number from 0 to 1", lambda value: _is_number(value) and -_SLACK <= value <= 1 + _SLACK),
     "table": ("an object", lambda value: isinstance(value, dict)),
     "picture": (
@@ -211,9 +210,11 @@ def check_record(record: Any, where: str) -> dict[str, Any]:
     if version < VERSION:
         raise ResultError(f"{where}: {schema} does not exist; this release reads /{VERSION}")
     _check(record, SCHEMAS[kind], where, "")
-    for evaluation in _evaluations(kind, record):
+    evaluations = _evaluations(kind, record)
+    for evaluation in evaluations:
         _check_classes(evaluation, where)
-    _check_same_labels(_evaluations(kind, record), where)
+    if len({tuple(evaluation["labels"]) for evaluation in evaluations}) > 1:
+        raise ResultError(f"{where}: expected the same labels in evaluation.float and evaluation.output")
     return dict(record)
 
 
@@ -244,8 +245,8 @@ def _check(value: Any, shape: Any, where: str, path: str) -> None:
 
 
 def _evaluations(kind: str, record: dict[str, Any]) -> list[dict[str, Any]]:
-    if kind == "convert":
-        return list((record.get("evaluation") or {}).values())
+    if kind == "convert" and record.get("evaluation"):
+        return [record["evaluation"]["float"], record["evaluation"]["output"]]
     return [record] if kind == "evaluate" else []
 
 
@@ -258,11 +259,6 @@ def _check_classes(evaluation: dict[str, Any], where: str) -> None:
         raise ResultError(f"{where}: expected {labels} entries in per_class, got {len(evaluation['per_class'])}")
 
 
-def _check_same_labels(evaluations: list[dict[str, Any]], where: str) -> None:
-    if len({tuple(evaluation["labels"]) for evaluation in evaluations}) > 1:
-        raise ResultError(f"{where}: expected the same labels in evaluation.float and evaluation.output")
-
-
 def _expect(holds: bool, where: str, path: str, words: str, value: Any) -> None:
     if not holds:
         raise ResultError(f"{where}: expected {path or 'a record'} to be {words}, got {_short(value)}")
@@ -271,7 +267,7 @@ def _expect(holds: bool, where: str, path: str, words: str, value: Any) -> None:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return abs(value) <= _LARGEST_COUNT if isinstance(value, int) else math.isfinite(value)
+    return -_LARGEST <= value <= _LARGEST  # false for NaN
 
 
 def _is_count(value: Any) -> bool:

@@ -93,7 +93,7 @@ def judge_benchmarks(records: list[dict[str, Any]]) -> Verdict:
     fastest = min(records, key=lambda record: float(record["p50_ms"]))
     slowest = max(records, key=lambda record: float(record["p50_ms"]))
     headline = (
-        f"{n.file_name(fastest['model'])} takes {n.milliseconds(fastest['p50_ms'])} an image "
+        f"{n.file_name(fastest['model'])} takes {n.milliseconds(fastest['p50_ms'])} an inference "
         f"(median of {n.noun(fastest['runs'], 'run')}, {n.noun(fastest['threads'], 'thread')})."
     )
     factor = n.divide(slowest["p50_ms"], fastest["p50_ms"])
@@ -132,14 +132,15 @@ def _accuracy(record: dict[str, Any]) -> _Clause:
 
 
 def _size(record: dict[str, Any]) -> _Clause:
-    factor = n.divide(record["float_size_bytes"], record["size_bytes"])
-    if factor is None:
+    before, after = record["float_size_bytes"], record["size_bytes"]
+    factor = n.divide(before, after)
+    if not factor:
         return _Clause("has", "no measured size", "plain")
     if factor > 1.005:
         return _Clause("is", f"{n.ratio(factor)} smaller")
     if record["quantize"] == "float32" and factor > 0.995:
         return _Clause("is", "as large as float", "plain")
-    return _Clause("is", f"NOT smaller ({n.ratio(1 / factor)} float's size)", "warn")
+    return _Clause("is", f"NOT smaller ({n.ratio(n.divide(after, before))} float's size)", "warn")
 
 
 def _speed(record: dict[str, Any]) -> _Clause | None:
@@ -152,7 +153,11 @@ def _speed(record: dict[str, Any]) -> _Clause | None:
     if factor > 1 + _SAME:
         return _Clause("is", f"{n.ratio(factor)} faster on this machine")
     if factor < 1 / (1 + _SAME):
-        return _Clause("is", f"SLOWER than float on this machine ({n.ratio(1 / factor)} its time)", "warn")
+        return _Clause(
+            "is",
+            f"SLOWER than float on this machine ({n.ratio(n.divide(after['p50_ms'], before['p50_ms']))} its time)",
+            "warn",
+        )
     level = "plain" if record["quantize"] == "float32" else "warn"
     return _Clause("is", f"{'as fast as' if level == 'plain' else 'NOT faster than'} float on this machine", level)
 
@@ -167,12 +172,13 @@ def _join(clauses: list[_Clause]) -> str:
 def _alarms(record: dict[str, Any]) -> list[str]:
     found = []
     cost, parity = c.loss(record), record["parity"]
-    if cost and record["labels"] > 1:
-        bounds = c.interval(cost.before, record["accuracy"]["samples"])
-        if bounds and bounds[0] <= 1 / record["labels"]:
+    if cost:
+        samples, chance = record["accuracy"]["samples"], _chance(record)
+        bounds = c.interval(cost.before, samples)
+        if bounds and chance and bounds[0] <= chance:
             found.append(
-                f"The float model itself is not better than guessing among {record['labels']} labels: "
-                "check the preprocessing, the order of the labels and the data."
+                f"On {n.noun(samples, 'image')} the float model itself cannot be told from guessing, which gets "
+                f"{n.percent(chance)} right: check the preprocessing, the order of the labels and the data."
             )
     if parity and parity["max_abs_difference"] > parity["tolerance"]:
         found.append(
@@ -182,13 +188,24 @@ def _alarms(record: dict[str, Any]) -> list[str]:
     return found
 
 
+def _chance(record: dict[str, Any]) -> float | None:
+    """What saying the most frequent label every time gets right; labels count as equally frequent where unknown."""
+    if record["labels"] < 2:
+        return None
+    if not record.get("evaluation"):
+        return n.divide(1, record["labels"])
+    supports = [entry["support"] for entry in record["evaluation"]["float"]["per_class"]]
+    return n.divide(max(supports, default=0), sum(supports))
+
+
 def _remarks(record: dict[str, Any]) -> list[str]:
     found = []
     cost, allowed = c.loss(record), record["max_drop"]
     if allowed is not None and cost is None:
         found.append(f"The budget of {n.allowance(allowed)} could not be checked: the data had no labels.")
     elif allowed is not None and cost is not None:
-        found.append(f"The loss of top-1 is {_points(cost.points)}; the budget allows {n.allowance(allowed)}.")
+        lost = f"The loss of top-1 is {cost.points:.2f} points" if cost.points > 0 else "No top-1 was lost"
+        found.append(f"{lost}; the budget allows {n.allowance(allowed)}.")
     if cost and cost.noise is not None:
         beyond = abs(cost.points) > cost.noise
         found.append(
@@ -215,10 +232,6 @@ def _frame_to_label(record: dict[str, Any]) -> str | None:
         f"From a frame to its label, preprocessing included, it takes {n.milliseconds(after)} "
         f"instead of {n.milliseconds(before)} ({n.change(before, after, 'faster', 'slower')})."
     )
-
-
-def _points(value: float) -> str:
-    return f"{value:.2f} points".replace("-", "\u2212")
 
 
 def _was(number: int) -> str:

@@ -23,6 +23,7 @@ class Engine:
         content: the whole `.tflite` file.
         threads: threads of the interpreter's kernels.
         size: (width, height) for models whose input size is dynamic.
+        keep_tensors: keep what is computed in between, for `tensor`; takes memory and is for analysis only.
 
     Attributes:
         height, width, channels: of the input tensor.
@@ -34,10 +35,13 @@ class Engine:
         MissingExtraError: no interpreter package is installed.
     """
 
-    def __init__(self, content: bytes, *, threads: int = 1, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, content: bytes, *, threads: int = 1, size: tuple[int, int] | None = None, keep_tensors: bool = False
+    ) -> None:
         interpreter_class = _runtime()[1]
         try:
-            self._interpreter: Any = interpreter_class(model_content=content, num_threads=threads)
+            options = {"experimental_preserve_all_tensors": True} if keep_tensors else {}
+            self._interpreter: Any = interpreter_class(model_content=content, num_threads=threads, **options)
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             check_signature(_shapes(inputs), _shapes(outputs))
             self._input = inputs[0]["index"]
@@ -84,6 +88,10 @@ class Engine:
     def output(self) -> NDArray[Any]:
         """A copy of the output (classes,) of the last `invoke`."""
         return np.asarray(self._interpreter.get_tensor(self._output)).reshape(-1)
+
+    def tensor(self, index: int) -> NDArray[Any]:
+        """A copy of any tensor after the last `invoke`, with its batch dimension; needs `keep_tensors`."""
+        return np.asarray(self._interpreter.get_tensor(index))
 
     def invoke(self) -> None:
         """Run the model on the tensor that is set.

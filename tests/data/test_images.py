@@ -60,13 +60,6 @@ def with_thumbnail() -> bytes:
     return main[:2] + b"\xff\xe1" + segment + main[2:]
 
 
-def with_stray_bytes() -> bytes:
-    """A JPEG with fill bytes and garbage between segments, which decoders skip."""
-    main = saved(picture(), "JPEG")
-    table = main.index(b"\xff\xdb")
-    return main[:table] + b"\x00\x11\xff\xff\xff" + main[table:]
-
-
 FILES: dict[str, bytes] = {
     "jpeg": saved(picture(), "JPEG"),
     "progressive": saved(picture(), "JPEG", progressive=True),
@@ -161,14 +154,15 @@ def test_cmyk_without_adobe_marker_equals_pillow() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_beginning_of_a_file_is_an_image(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_beginning_of_a_file_is_an_image(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = FILES[name]
     decode(content)
+    # Some releases of OpenCV return half a picture, and all print to the terminal: they are not asked.
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("a truncated file was decoded"))
     for end in range(len(content)):
         with pytest.raises(ImageError) as caught:
             decode(content[:end])
         assert "\n" not in str(caught.value)
-    assert capfd.readouterr().err == ""
 
 
 def test_thumbnail_is_not_taken_for_the_image() -> None:
@@ -180,14 +174,37 @@ def test_thumbnail_is_not_taken_for_the_image() -> None:
         decode(content[:end])
 
 
+def test_an_end_marker_in_a_comment_between_scans_does_not_end_the_image() -> None:
+    content = FILES["progressive"]
+    comment = b"\xff\xfe\x00\x06..\xff\xd9"
+    place = content.index(b"\xff\xc4", content.index(b"\xff\xda"))  # the tables of the second scan
+    np.testing.assert_array_equal(decode(content[:place] + comment + content[place:]), decode(content))
+    with pytest.raises(ImageError, match="end marker is missing"):
+        decode(content[:place] + comment)
+
+
 @pytest.mark.parametrize("name", ["jpeg", "progressive", "thumbnail", "png", "bmp", "webp"])
 @pytest.mark.parametrize("tail", [b"\0", b"\r\n", b"\xff\xd8\xff\xe0 cut off", bytes(1000)])
 def test_bytes_behind_the_image_do_no_harm(name: str, tail: bytes) -> None:
     np.testing.assert_array_equal(decode(FILES[name] + tail), decode(FILES[name]))
 
 
-def test_stray_bytes_between_segments_are_skipped() -> None:
-    np.testing.assert_array_equal(decode(with_stray_bytes()), decode(FILES["jpeg"]))
+@pytest.mark.parametrize("stray", [b"\0", b"\x11\x22", b"\0\xff\xff", b"\xff\xff\xff"])
+@pytest.mark.parametrize("marker", [b"\xff\xdb", b"\xff\xc0", b"\xff\xc4"])
+def test_stray_bytes_between_segments_are_skipped(stray: bytes, marker: bytes) -> None:
+    content = FILES["jpeg"]
+    place = content.index(marker)
+    np.testing.assert_array_equal(decode(content[:place] + stray + content[place:]), decode(content))
+
+
+def test_a_bmp_has_the_size_it_states() -> None:
+    content = FILES["bmp"]
+    (size,) = struct.unpack_from("<I", content, 2)
+    longer = content[:2] + struct.pack("<I", size + 4) + content[6:]
+    np.testing.assert_array_equal(decode(longer + bytes(4)), decode(content))
+    with pytest.raises(ImageError, match=f"truncated: expected {size + 4} bytes, got {size}"):
+        decode(longer)
+    np.testing.assert_array_equal(decode(content[:2] + bytes(4) + content[6:]), decode(content))  # some state none
 
 
 def resized_jpeg(content: bytes, marker: bytes = b"\xff\xc0") -> bytes:

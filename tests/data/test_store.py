@@ -169,15 +169,34 @@ def test_links_and_devices_in_a_tar_are_left_out(tmp_path: Path, kind: bytes, re
         assert store.left_out == (("a/1.jpg", reason),)
 
 
-def test_links_in_a_folder_are_left_out(tmp_path: Path) -> None:
+def test_a_sparse_file_in_a_tar_is_left_out(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("a/1.jpg")
+    content = b"1\n0\n3\n".ljust(512, b"\0") + b"one"  # one piece: 3 bytes from 0
+    member.size = len(content)
+    member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "3"}
+    with tarfile.open(tmp_path / "data.tar", "w") as archive:
+        archive.addfile(member, io.BytesIO(content))
+    with open_store(tmp_path / "data.tar") as store:
+        assert store.left_out == (("a/1.jpg", "not a regular file"),)
+
+
+def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     write_folder(tmp_path / "data", {"a/1.jpg": b"one"})
     write_folder(tmp_path / "other", {"2.jpg": b"two"})
     (tmp_path / "data" / "a" / "link.jpg").symlink_to(tmp_path / "other" / "2.jpg")
     (tmp_path / "data" / "b").symlink_to(tmp_path / "other")
     (tmp_path / "data" / "loop").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     store = open_store(tmp_path / "data")
-    assert store.names() == ["a/1.jpg"]
-    assert [name for name, _ in store.left_out] == ["a/link.jpg", "b", "loop"]
+    assert {name: store.read(name) for name in store.names()} == {
+        "a/1.jpg": b"one",
+        "a/link.jpg": b"two",
+        "b/2.jpg": b"two",
+    }
+    assert store.left_out == (
+        ("gone.jpg", "a link to nothing"),
+        ("loop", "a link to a folder that is read already"),
+    )
 
 
 def test_a_link_in_a_zip_is_left_out(tmp_path: Path) -> None:
@@ -254,7 +273,7 @@ def test_a_damaged_header_inside_a_tar_is_noticed(tmp_path: Path) -> None:
 def test_a_negative_size_does_not_walk_for_ever(tmp_path: Path) -> None:
     member = tarfile.TarInfo("2.jpg")
     header = bytearray(member.tobuf(tarfile.USTAR_FORMAT))
-    header[124:136] = b"\xff" * 10 + b"\xfc\x00"  # -1024 in base 256
+    header[124:136] = b"\xff" * 10 + b"\xfe\x00"  # -512 in base 256: the next header is this one
     checksum = sum(header[:148]) + sum(header[156:512]) + 8 * 32
     header[148:156] = b"%06o\0 " % checksum
     path = tmp_path / "data.tar"
@@ -328,6 +347,15 @@ def test_a_file_that_vanishes_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data" / "a" / "1.jpg").unlink()
     with pytest.raises(DataError, match=r"cannot read a/1\.jpg .*No such file"):
         store.read("a/1.jpg")
+
+
+def test_a_tar_that_gets_shorter_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "data.tar"
+    write_tar(path, {"1.jpg": bytes(9000)})
+    with open_store(path) as store:
+        path.write_bytes(path.read_bytes()[:5000])
+        with pytest.raises(DataError, match=r"cannot read 1\.jpg .* ends inside it"):
+            store.read("1.jpg")
 
 
 @pytest.mark.shared_data

@@ -1,0 +1,244 @@
+"""The page is read back with a parser: what it shows, what it must never hold, and that anything in the schema renders."""
+
+import builtins
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgecnn.errors import MissingExtraError
+from edgecnn.report import numbers as n
+from edgecnn.report.html import render_html
+from tests.report import samples
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+DRAWN = {"path", "rect", "circle"}  # SVG elements that the templates close themselves
+# What HTML 5 lets a browser load or run.
+LOADING = {"src", "href", "srcset", "data", "action", "poster", "background", "formaction", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """Elements of a page in order, and the text of each kind of element."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == [], f"not closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"<{tag}> repeats an attribute"
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in DRAWN | VOID
+        self.handle_starttag(tag, attrs)
+        if tag in DRAWN:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self.open:
+            self.texts.append((self.open[-1], data.strip()))
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def text(self, *tags: str) -> str:
+        return " ".join(text for tag, text in self.texts if not tags or tag in tags).replace(n.SPACE, " ")
+
+
+ALL = [samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()]
+SINGLE = [pytest.param([record], id=record["schema"]) for record in ALL]
+
+
+def check(text: str) -> Page:
+    """What holds of every page."""
+    page = Page(text)
+    for tag, attributes in page.elements:
+        assert tag not in ("script", "iframe", "object", "embed", "link", "base", "form")
+        for name, value in attributes.items():
+            assert not name.startswith("on"), f"<{tag} {name}>"
+            if name in LOADING:
+                assert value.startswith("data:image/" if tag == "img" else "#"), f"<{tag} {name}={value!r}>"
+            if tag in DRAWN | {"svg", "text", "g"} and name != "aria-label":
+                assert not re.search(r"\b(nan|inf|none)\b", value.replace("stroke-dasharray", ""), re.I) or name in (
+                    "fill",
+                    "stroke-dasharray",
+                ), f"<{tag} {name}={value!r}>"
+    style = page.text("style")
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "http" not in style
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert all(image["alt"] for image in page.all("img"))
+    for drawing in page.all("svg"):
+        if drawing.get("aria-hidden") != "true":
+            assert drawing["role"] == "img"
+            assert set(drawing["aria-labelledby"].split()) <= set(ids)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)), levels
+    return page
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.lists(samples.records(), min_size=1, max_size=2))
+def test_any_record_within_the_schema_is_drawn(records: list[dict[str, Any]]) -> None:
+    text = render_html(records)
+    text.encode()
+    check(text)
+
+
+@pytest.mark.parametrize("records", [*SINGLE, pytest.param(ALL, id="all"), pytest.param(ALL + ALL, id="twice")])
+def test_every_kind_of_record_has_its_section(records: list[dict[str, Any]]) -> None:
+    page = check(render_html(records))
+    kinds = ["convert"] * sum(r["schema"] == "edgecnn.convert/1" for r in records)
+    others = {r["schema"] for r in records} - {"edgecnn.convert/1", "edgecnn.demo/1"}
+    demos = sum(r["schema"] == "edgecnn.demo/1" for r in records)
+    assert len(page.all("section")) == len(kinds) + len(others) + demos
+
+
+def test_the_page_opens_with_the_verdict() -> None:
+    texts = [text for tag, text in check(render_html([samples.conversion()])).texts if tag == "p"]
+    assert texts[2] == "Look twice"
+    assert texts[3].replace(n.SPACE, " ").startswith("int8 loses 0.8 points of top-1") or texts[2] == "Good"
+
+
+def test_the_numbers_in_the_table_are_those_of_the_record() -> None:
+    record = samples.conversion()
+    values = {attributes["value"] for attributes in check(render_html([record])).all("data")}
+    before, after = record["benchmark"]
+    expected = [record["size_bytes"], record["float_size_bytes"], record["gzip_bytes"], record["float_gzip_bytes"]]
+    expected += [record["accuracy"][key] for key in ("float", "output", "agreement")]
+    expected += [timing[key] for timing in (before, after) for key in ("p50_ms", "p90_ms", "p99_ms", "peak_rss_mb")]
+    expected += [record["evaluation"][side]["f1"] for side in ("float", "output")]
+    assert {str(value) for value in expected} <= values
+
+
+@pytest.mark.parametrize("label", samples.NASTY[:3])
+def test_labels_are_text_and_nothing_else(label: str) -> None:
+    labels = [label, "dog", "bird"]
+    evaluation = samples.evaluation(labels=labels)
+    records = [
+        samples.conversion(
+            evaluation={"float": evaluation, "output": evaluation},
+            examples=[samples.example(label, "dog", label)],
+            model=label,
+            notes=[label],
+            layers_kept_float=[label],
+            machine={label: label},
+            preprocess_spec=label,
+        ),
+        evaluation | {"model": label, "data": label},
+        samples.benchmark(model=label),
+        samples.prediction(image=label, predictions=[{"label": label, "index": 0, "score": 1}]),
+        samples.demo(clip={label: label}),
+    ]
+    page = check(render_html(records, title=label))
+    assert page.text("h1") == label
+    assert label in page.text("li", "dd")
+    assert "49" not in page.text("h1", "h2", "dd")
+
+
+def test_text_that_no_file_can_hold_is_replaced() -> None:
+    page = check(render_html([samples.conversion(notes=["a\ud800b\x00c\u202ed"])]))
+    assert "a\ufffdb\ufffdc\ufffdd" in page.text("li")
+
+
+def test_flips_come_first_and_say_what_happened_in_words() -> None:
+    page = check(render_html([samples.conversion()]))
+    flags = [text for tag, text in page.texts if tag == "p" and text[0] in "▼▲≠✗✓="]
+    assert flags == ["▼ broken by int8", "▲ corrected by int8", "≠ both wrong", "✗ both wrong", "✓ both right"]
+    assert "3 of the 5 pictures here got another label" in page.text("p")
+    assert [image["alt"] for image in page.all("img")][0] == "1.jpg, true label cat"
+
+
+def test_examples_without_labels_only_differ_or_not() -> None:
+    examples = [
+        samples.example(None, "cat", "cat"),
+        samples.example(None, "cat", "dog"),
+        samples.example(thumbnail=None),
+    ]
+    page = check(render_html([samples.scored(None, None, examples=examples)]))
+    assert [text for tag, text in page.texts if tag == "p" and text[0] in "≠="] == ["≠ differs", "= same label"]
+    assert len(page.all("img")) == 2
+
+
+def test_a_gallery_is_limited_and_says_so() -> None:
+    page = check(render_html([samples.conversion(examples=[samples.example()] * 60)]))
+    assert len(page.all("img")) == 48
+    assert "Shown are 48." in page.text("p")
+    frames = [samples.demo()["frames"][0] | {"frame": place} for place in range(100)]
+    page = check(render_html([samples.demo(frames=frames)]))
+    assert [image["alt"] for image in page.all("img")][::47] == ["Frame 0", "Frame 99"]
+    assert "48 of 100 frames, evenly spaced." in page.text("p")
+
+
+@pytest.mark.parametrize(("classes", "matrices"), [(1, 1), (12, 1), (40, 1), (41, 0), (100, 0)])
+def test_a_matrix_is_drawn_as_long_as_it_can_be_read(classes: int, matrices: int) -> None:
+    labels = [f"class {index}" for index in range(classes)]
+    confusion = [
+        [5 if row == column else (row + 2 * column) % 3 for column in range(classes)] for row in range(classes)
+    ]
+    page = check(render_html([samples.evaluation(confusion, labels)]))
+    assert page.text("figcaption").count("Confusion") == matrices
+    assert ("Most frequent mistakes" in page.text("caption")) == (classes > 1)
+    assert ("The 20 of" in page.text("p")) == (classes > 20)
+
+
+def test_what_is_not_known_is_said() -> None:
+    page = check(render_html([samples.scored(None, None, benchmark=None, parity=None, machine={})]))
+    text = page.text("li")
+    assert "How accurate the models are: the data had no labels." in text
+    assert "Latency and memory: no benchmark is in this record." in text
+    assert "it was not compared" in text
+
+
+def test_models_of_one_name_are_told_apart() -> None:
+    records = [samples.benchmark(0.2), samples.benchmark(0.1, threads=2), samples.benchmark(0.1, threads=2)]
+    text = check(render_html(records)).text("text")
+    assert "pets.tflite, 1 thread" in text
+    assert "pets.tflite, 2 threads (2)" in text
+    assert "pets.tflite, 2 threads (3)" in text
+
+
+def test_a_run_of_ten_classes_and_24_thumbnails_stays_small() -> None:
+    labels = [f"class {index}" for index in range(10)]
+    confusion = [[80 if row == column else 2 for column in range(10)] for row in range(10)]
+    evaluation = samples.evaluation(confusion, labels)
+    picture = "data:image/jpeg;base64," + "A" * 12_000
+    examples = [samples.example("class 1", "class 1", "class 2", thumbnail=picture)] * 24
+    text = render_html([samples.conversion(evaluation={"float": evaluation, "output": evaluation}, examples=examples)])
+    assert len(text.encode()) - 24 * 12_000 < 150_000
+
+
+def test_the_same_records_give_the_same_page() -> None:
+    assert render_html(ALL) == render_html(ALL)
+
+
+def test_jinja_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_jinja(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "jinja2":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_jinja)
+    with pytest.raises(MissingExtraError, match=r"^Jinja2 is not installed; type: pip install 'edgecnn\[report\]'$"):
+        render_html(ALL)

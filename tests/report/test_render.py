@@ -1,0 +1,126 @@
+"""Markdown, CSV and JSON, and the one entry for all formats."""
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgecnn.errors import ResultError
+from edgecnn.report import numbers as n
+from edgecnn.report.render import FORMATS, render
+from edgecnn.report.results import parse_results
+from tests.report import samples
+
+ALL = [samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()]
+SOME = st.lists(samples.records(), min_size=1, max_size=2)
+SLOWLY = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def rows(records: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(render(records, "csv"))))
+
+
+def value(table: list[dict[str, str]], **wanted: str) -> float:
+    """The one number of the rows that have these columns."""
+    found = [row for row in table if wanted.items() <= row.items()]
+    assert len(found) == 1, found
+    return float(found[0]["value"])
+
+
+@SLOWLY
+@given(SOME)
+def test_json_is_read_back_to_the_same_records(records: list[dict[str, Any]]) -> None:
+    text = render(records, "json")
+    assert parse_results(text.encode(), "report.json") == records
+
+
+@SLOWLY
+@given(SOME)
+def test_every_markdown_table_has_equal_rows(records: list[dict[str, Any]]) -> None:
+    text = render(records, "md")
+    text.encode()
+    for block in text.split("\n\n"):
+        if block.startswith("| "):
+            assert len({len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in block.splitlines()}) == 1, block
+
+
+@SLOWLY
+@given(SOME)
+def test_every_csv_row_is_one_number_and_no_formula(records: list[dict[str, Any]]) -> None:
+    render(records, "csv").encode()
+    for row in rows(records):
+        assert None not in row
+        float(row["value"])
+        assert not row["item"].startswith(("=", "+", "-", "@"))
+        assert not row["name"].startswith(("=", "+", "-", "@"))
+
+
+def test_csv_holds_the_numbers_of_the_records() -> None:
+    table = rows(ALL)
+    record = samples.conversion()
+    assert value(table, record="1", side="output", metric="size_bytes") == 98_496
+    assert value(table, record="1", side="float", metric="top1") == record["accuracy"]["float"]
+    assert value(table, record="1", side="output", metric="p50_ms") == 0.1
+    assert value(table, record="1", side="output", metric="class_f1", item="dog") == pytest.approx(66 / 79)
+    assert value(table, record="1", metric="step_seconds", item="load") == 1.25
+    assert value(table, record="1", metric="drop_pp") == pytest.approx(0.8333, abs=1e-4)
+    assert value(table, record="2", kind="evaluate", metric="confusion", item="cat -> dog") == 6
+    assert value(table, record="3", kind="benchmark", metric="preprocess_ms") == 0.04
+    assert value(table, record="4", kind="predict", name="photos/tom.jpg", metric="score", item="dog") == 0.1
+    assert value(table, record="5", kind="demo", metric="right", item="frame 1: dog") == 0
+
+
+def test_csv_leaves_out_what_was_not_measured() -> None:
+    metrics = {row["metric"] for row in rows([samples.scored(None, None, benchmark=None)])}
+    assert not metrics & {"top1", "drop_pp", "p50_ms"}
+    assert "agreement" in metrics
+
+
+def test_markdown_says_the_verdict_and_has_every_section() -> None:
+    text = render(ALL, "md").replace(n.SPACE, " ")
+    assert "**int8 loses 0.8 points of top-1 (84.2 %, float 85.0 %), is 3.2 × smaller and 2.5 × faster" in text
+    assert "| File size | 318,144 B | 98,496 B | 3.2 × smaller |" in text
+    assert "| cat | dog | 6 | 6 | 40 |" in text
+    assert "| photos" not in text
+    for heading in ("## Evaluation", "## Benchmark", "## Predictions", "## Clip, frame by frame"):
+        assert f"\n{heading}\n" in text
+
+
+@pytest.mark.parametrize("label", ["<b>", "a|b", "*a*", "[x](http://y)", "`a`", "a\\"])
+def test_markdown_shows_labels_as_they_are(label: str) -> None:
+    text = render([samples.prediction(predictions=[{"label": label, "index": 0, "score": 1}])], "md")
+    assert re.sub(r"([\\`*_{}\[\]<>|#~&$!])", r"\\\1", label) in text
+    assert f"| {label} |" not in text or label.isalnum()
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_one_record_or_many_can_be_rendered(format: str) -> None:
+    for record in ALL:
+        assert render([record], format)
+    assert render(ALL, format)
+
+
+def test_html_is_a_page_and_json_a_list() -> None:
+    assert render(ALL, "html").lstrip().startswith("<!DOCTYPE html>")
+    assert json.loads(render(ALL[:1], "json")) == ALL[:1]
+
+
+@pytest.mark.parametrize(
+    ("records", "format", "message"),
+    [
+        (ALL, "pdf", "expected a format of html, md, csv, json, got 'pdf'"),
+        ([], "html", "expected at least one record to report, got none"),
+        ([ALL[0], {}], "csv", "record 2: expected a results record with a schema key"),
+    ],
+)
+def test_what_cannot_be_rendered_is_told(records: list[dict[str, Any]], format: str, message: str) -> None:
+    with pytest.raises(ResultError) as caught:
+        render(records, format)
+    assert str(caught.value).startswith(message)
