@@ -1,5 +1,7 @@
 """How a picture becomes numbers: the preprocessing that a model needs, complete, as a bundle stores it."""
 
+from __future__ import annotations
+
 import math
 import operator
 from dataclasses import asdict, dataclass
@@ -86,7 +88,7 @@ class Preprocess:
         return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Preprocess":
+    def from_dict(cls, values: dict[str, Any]) -> Preprocess:
         """Read `to_dict` back.
 
         Raises:

@@ -20,7 +20,7 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
     path = Path(path)
     payload = content.encode() if isinstance(content, str) else content
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".edgecnn-", suffix=".part", dir=path.parent)
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror or exc}") from exc
     try:
@@ -50,14 +50,26 @@ def sha256_bytes(content: bytes) -> str:
 
 
 def sha256_path(path: str | os.PathLike[str]) -> str:
-    """Hexadecimal SHA-256 of a file, or of a folder's relative names and contents in sorted order."""
+    """Hexadecimal SHA-256 of a file, or of the relative names and SHA-256 of a folder's files in sorted order.
+
+    Raises:
+        DataError: it does not exist or cannot be read.
+    """
     path = Path(path)
+    try:
+        if not path.is_dir():
+            return _sha256_file(path).hex()
+        digest = hashlib.sha256()
+        for item in sorted(item for item in path.rglob("*") if item.is_file()):
+            digest.update(os.fsencode(item.relative_to(path).as_posix()) + b"\0" + _sha256_file(item))
+        return digest.hexdigest()
+    except OSError as exc:
+        raise DataError(f"cannot read {path}: {exc.strerror or exc}") from exc
+
+
+def _sha256_file(path: Path) -> bytes:
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
-    for item in files:
-        if item != path:
-            digest.update(item.relative_to(path).as_posix().encode() + b"\0")
-        with item.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()

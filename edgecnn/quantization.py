@@ -3,10 +3,14 @@
 Source: the TensorFlow Lite 8-bit quantization specification.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class TensorType(NamedTuple):

@@ -1,5 +1,7 @@
 """What the inputs and outputs of a single-image classifier look like, whatever file the model came from."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 from edgecnn.errors import ModelError

@@ -108,12 +108,13 @@ def parse_spec(text: str) -> Spec:
         if last in stated:
             raise PreprocessError(f"the SPEC {text!r} states more than one {last}; state one")
         stated[last] = content
-    if "normalization" in stated and stated.keys() & {"mean", "std"}:
+    name = stated.pop("normalization", None)
+    if name and stated.keys() & {"mean", "std"}:
         raise PreprocessError(f"the SPEC {text!r} states more than one normalization; state one")
     width, height = stated.pop("size", (None, None))
-    if stated.get("normalization") == "auto":
-        stated["auto"] = bool(stated.pop("normalization"))
-    return Spec(width=width, height=height, **stated)
+    return Spec(
+        auto=name == "auto", normalization=None if name == "auto" else name, width=width, height=height, **stated
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -4,6 +4,8 @@ A cold process must show its first label soon, and importing `zipfile` costs mor
 opening a bundle does. Layout of the records: PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
 """
 
+from __future__ import annotations
+
 import struct
 import zlib
 from collections.abc import Mapping

@@ -3,10 +3,11 @@
 The format is written down in docs/bundle-format.md.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgecnn.bundle.archive import Archive, append_archive
 from edgecnn.bundle.card import Card
@@ -21,8 +22,7 @@ LABELS_FILE: Final = "labels.txt"
 CARD_FILE: Final = "edgecnn.json"
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """What a `.tflite` file says about its use.
 
     Attributes:
@@ -33,7 +33,7 @@ class Bundle:
 
     labels: tuple[str, ...] = ()
     card: Card | None = None
-    metadata: "TFLiteMetadata | None" = None
+    metadata: TFLiteMetadata | None = None
 
 
 def open_bundle(content: bytes | os.PathLike[str]) -> Bundle:

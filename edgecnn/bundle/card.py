@@ -1,5 +1,7 @@
 """The card: edgecnn's own JSON file inside a bundle, with all that is needed to use the model and to trust it."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from typing import Any, Final
@@ -74,7 +76,7 @@ class Card:
             raise BundleError(f"expected a card of plain numbers and text: {exc}") from exc
 
     @classmethod
-    def from_json(cls, text: str) -> "Card":
+    def from_json(cls, text: str) -> Card:
         """Read `to_json` back; keys that this release does not know are left out.
 
         Raises:

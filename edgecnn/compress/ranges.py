@@ -82,15 +82,18 @@ def collect_extremes(
 
 
 def divergence(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
-    """Mean Kullback-Leibler divergence of probabilities (samples, classes), in nats.
+    """Mean Kullback-Leibler divergence of probabilities (samples, classes) from the reference's, in nats.
 
-    The candidate is mixed with a little of the uniform distribution (1e-3), because an 8-bit output holds
-    exact zeros, where the divergence would be infinite.
+    Both are mixed with a little of the uniform distribution (1e-3 a class), because an 8-bit output holds exact
+    zeros, where the divergence would be infinite.
     """
-    p = reference.astype(np.float64)
-    q = candidate.astype(np.float64) + 1e-3
-    q /= q.sum(axis=1, keepdims=True)
-    return float(np.mean(np.sum(np.where(p > 0, p * (np.log(np.maximum(p, 1e-12)) - np.log(q)), 0.0), axis=1)))
+    p, q = _mixed(reference), _mixed(candidate)
+    return float(np.mean(np.sum(p * np.log(p / q), axis=1)))
+
+
+def _mixed(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    lifted = probabilities.astype(np.float64) + 1e-3
+    return np.asarray(lifted / lifted.sum(axis=1, keepdims=True), np.float64)
 
 
 def _append(old: QSV, new: QSV) -> QSV:

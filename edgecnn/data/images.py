@@ -4,18 +4,22 @@ OpenCV does the decoding. What it leaves open is checked on the file's own struc
 truncated file as half a picture, and it allocates whatever size a header claims.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_PIXELS: Final = 100_000_000
 # What counts as an image when a folder is scanned. The second set is known but not decoded: such files become

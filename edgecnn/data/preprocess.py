@@ -5,16 +5,20 @@ runs with. An 8-bit pixel has 256 values, so any normalization followed by any q
 table: the work per frame is a resize, a channel swap and a table.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.config import Preprocess
 from edgecnn.errors import ImageError
 from edgecnn.quantization import TensorType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
 # (channels of the frame, its order, order of the tensor) -> OpenCV's conversion, None where nothing is to do

@@ -1,12 +1,13 @@
 """`Classifier`: a `.tflite` file and a frame in, labels with probabilities out. No TensorFlow."""
 
+from __future__ import annotations
+
 import copy
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.bundle.bundle import Bundle, open_bundle
 from edgecnn.config import NORMALIZATIONS, Preprocess
@@ -16,6 +17,8 @@ from edgecnn.quantization import TensorType
 from edgecnn.runtime.interpreter import Engine
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgecnn.spec import Spec
 
 
@@ -79,7 +82,7 @@ class Classifier:
         model: str | os.PathLike[str] | bytes,
         *,
         labels: Sequence[str] | None = None,
-        preprocess: "Preprocess | Spec | str | None" = None,
+        preprocess: Preprocess | Spec | str | None = None,
         head: str | None = None,
         threads: int = 1,
         name: str = "",
@@ -109,7 +112,7 @@ class Classifier:
         """The `top_k` most probable classes of one frame, best first; equal scores in class order."""
         return self.rank(self.probabilities(frame, color=color), top_k)
 
-    def clone(self) -> "Classifier":
+    def clone(self) -> Classifier:
         """The same classifier with an interpreter of its own, for another thread."""
         twin = copy.copy(self)
         twin.engine = Engine(self._content, threads=self.threads, size=(self.preprocess.width, self.preprocess.height))
@@ -147,7 +150,7 @@ def fitting_labels(labels: Sequence[str], classes: int, name: str) -> tuple[str,
     return tuple(labels)
 
 
-def complete_preprocess(stated: "Preprocess | Spec | None", bundle: Bundle, engine: Engine, name: str) -> Preprocess:
+def complete_preprocess(stated: Preprocess | Spec | None, bundle: Bundle, engine: Engine, name: str) -> Preprocess:
     """What was stated, filled from the bundle's card or TFLite metadata and the model's input shape.
 
     Raises:
@@ -192,12 +195,12 @@ def fitting_preprocess(preprocess: Preprocess, engine: Engine, name: str) -> Pre
     return preprocess
 
 
-def _size(stated: "Preprocess | Spec | None", bundle: Bundle) -> tuple[int, int] | None:
+def _size(stated: Preprocess | Spec | None, bundle: Bundle) -> tuple[int, int] | None:
     source = stated if stated is not None and stated.width else (bundle.card.preprocess if bundle.card else None)
     return (source.width, source.height) if source and source.width and source.height else None
 
 
-def _parsed(text: str) -> "Spec":
+def _parsed(text: str) -> Spec:
     from edgecnn.spec import parse_spec  # bundles state their preprocessing themselves
 
     return parse_spec(text)

@@ -1,14 +1,18 @@
 """The only file that imports a TFLite interpreter, and what the rest of edgecnn may know of one."""
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.errors import MissingExtraError, ModelError
 from edgecnn.quantization import TensorType
 from edgecnn.signature import check_signature
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # LiteRT, its predecessor for 32-bit boards, and TensorFlow's own copy; the first that imports is used.
 _RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")

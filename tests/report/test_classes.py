@@ -60,7 +60,7 @@ def test_f1_of_both_models_is_on_one_axis_and_only_clear_changes_are_good_or_bad
 
 
 def test_f1_that_is_not_defined_is_not_drawn() -> None:
-    entries = [{"label": "a", "f1": None, "support": 0}, {"label": "b", "f1": 0.5, "support": 2}]
+    entries: list[samples.Record] = [{"label": "a", "f1": None, "support": 0}, {"label": "b", "f1": 0.5, "support": 2}]
     chart = classes.f1_chart(entries, entries, "int8")
     assert chart is not None
     assert (chart.pairs[0].before, chart.pairs[0].after, chart.pairs[0].text) == (None, None, "—")

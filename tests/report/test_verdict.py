@@ -60,8 +60,8 @@ def remarks(record: dict[str, Any]) -> str:
         (
             scored(0.9, 0.9, size_bytes=330_000, benchmark=[benchmark(0.2), benchmark(0.3)]),
             "warn",
-            "int8 keeps 90.0 % top-1 (float 90.0 %), is NOT smaller (1.04 × float's size) and SLOWER than float on this "
-            "machine (1.50 × its time).",
+            "int8 keeps 90.0 % top-1 (float 90.0 %), is NOT smaller (1.04 × float's size) and SLOWER than float "
+            "on this machine (1.50 × its time).",
         ),
         (
             scored(0.9, 0.9, benchmark=[benchmark(0.2), benchmark(0.2)]),
