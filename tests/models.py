@@ -1,6 +1,6 @@
 """TFLite classifiers of a few hundred bytes, built by hand with LiteRT's schema; no TensorFlow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import flatbuffers
@@ -8,8 +8,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from edgecnn.bundle.bundle import seal
+from edgecnn.bundle.card import Card
 from edgecnn.bundle.tflite import with_signature
 from edgecnn.compress.quantize import quantize
+from edgecnn.config import Preprocess
 
 _TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9, "int4": 17}
 _HEADS = {"softmax": ("SOFTMAX",), "sigmoid": ("LOGISTIC",), "logits": (), "reshaped": ("SOFTMAX", "RESHAPE")}
@@ -127,13 +130,19 @@ def build(
     model.operator("FULLY_CONNECTED", [picture, stored, -1], last, schema.FullyConnectedOptionsT())
     for name in (*_HEADS[head], *(["CUSTOM"] if custom else [])):
         previous, last = last, model.tensor(name.lower(), (1, classes), dtype=io, scales=step)
-        options = {"SOFTMAX": schema.SoftmaxOptionsT, "RESHAPE": schema.ReshapeOptionsT}.get(name, lambda: None)()
-        if name == "SOFTMAX":
-            options.beta = 1.0
-        model.operator(name, [previous], last, options, custom if name == "CUSTOM" else "")
+        model.operator(name, [previous], last, _head_options(name, classes), custom if name == "CUSTOM" else "")
     for name, data in (metadata or {}).items():
         model.metadata(name, data)
     return model.pack([picture], range(last, last - outputs, -1))
+
+
+def _head_options(name: str, classes: int) -> Any:
+    options = {"SOFTMAX": schema.SoftmaxOptionsT, "RESHAPE": schema.ReshapeOptionsT}.get(name, lambda: None)()
+    if name == "SOFTMAX":
+        options.beta = 1.0
+    if name == "RESHAPE":
+        options.newShape = np.array([-1, classes], np.int32)
+    return options
 
 
 def linear(
@@ -173,14 +182,32 @@ def linear(
     model.operator("FULLY_CONNECTED", [previous, *stored], last, schema.FullyConnectedOptionsT())
     for name in _HEADS[head]:
         previous, last = last, model.tensor(name.lower(), (batch, classes))
-        options = schema.SoftmaxOptionsT() if name == "SOFTMAX" else None
-        if options:
-            options.beta = 1.0
-        model.operator(name, [previous], last, options)
+        model.operator(name, [previous], last, _head_options(name, classes))
     return with_signature(model.pack([picture], [last]))
 
 
-def quantized(content: bytes, tensors: Sequence[NDArray[np.float32]], *, io: str = "int8", head: str = "softmax") -> bytes:
-    """The int8 form of a float model, with the range of the calibration `tensors` (height, width, channels) each."""
-    low, high = min(float(t.min()) for t in tensors), max(float(t.max()) for t in tensors)
-    return quantize(content, kind="int8", io=io, head=head, tensors=tensors, input_range=(low, high)).content
+def quantized(
+    content: bytes,
+    tensors: Iterable[NDArray[np.float32]],
+    *,
+    io: str = "int8",
+    head: str = "softmax",
+    input_range: tuple[float, float] = (0.0, 1.0),
+) -> bytes:
+    """The int8 form of a float model with a signature; `tensors` (height, width, channels) calibrate it."""
+    return quantize(content, kind="int8", io=io, head=head, tensors=list(tensors), input_range=input_range).content
+
+
+def sealed(content: bytes, *, labels: Sequence[str], preprocess: Preprocess, head: str = "softmax") -> bytes:
+    """A bundle of the model."""
+    card = Card(
+        preprocess=preprocess,
+        head=head,
+        labels=len(labels),
+        source={"name": "tiny.keras", "sha256": "0" * 64, "kind": "keras"},
+        recipe={},
+        versions={},
+        calibration={},
+        accuracy=None,
+    )
+    return seal(content, labels=labels, preprocess=preprocess, card=card)

@@ -109,8 +109,9 @@ def main() -> None:
                     command, capture_output=True, text=True, check=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
                 )
                 seconds[name].append(time.perf_counter() - started)
-                accuracy = json.loads(done.stdout)
-                accuracy = accuracy.get("accuracy", accuracy)
+                # ai-edge-quantizer prints on the bare script's stdout too; its own line is the last
+                bare_line = done.stdout.strip().splitlines()[-1]
+                accuracy = json.loads(bare_line) if name == "bare" else json.loads(done.stdout)["accuracy"]
                 print(f"round {number + 1}  {name:8} {seconds[name][-1]:6.2f} s  {json.dumps(accuracy)}")
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     print(f"median: bare {medians['bare']:.2f} s, edgecnn {medians['edgecnn']:.2f} s, ", end="")

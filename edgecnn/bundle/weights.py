@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgecnn.bundle.flatbuffer import damage, operator_names, pack, unpack
 
 _KINDS: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_PLAIN: Final = (0, 2, 4, 6)  # FLOAT32, and for shapes and axes INT32, INT64, BOOL
 _DTYPES: Final = {0: np.float32, 9: np.int8}  # the schema's numbers of FLOAT32 and INT8
 
 
@@ -44,6 +45,17 @@ def weighted_layers(content: bytes) -> list[WeightedLayer]:
             for name, step in _steps(model)
             if (weights := _real_weights(model, int(step.inputs[1]))) is not None
         ]
+
+
+def is_float(content: bytes) -> bool:
+    """Whether nothing in the model is quantized or stored in half precision, so that it can still be quantized.
+
+    Raises:
+        ModelError: no TFLite model, or a damaged one.
+    """
+    model = unpack(content)
+    with damage():
+        return all(tensor.type in _PLAIN for graph in model.subgraphs for tensor in graph.tensors)
 
 
 def with_biases(content: bytes, shifts: Sequence[NDArray[np.float32]]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from edgecnn.cli.options import foreign_options, json_option, label_names, model_argument, model_content, read_spec
-from edgecnn.cli.output import emit_json, table
+from edgecnn.cli.output import emit_json, paragraph, table
 
 
 class ThreadList(click.ParamType[tuple[int, ...]]):
@@ -19,7 +19,7 @@ class ThreadList(click.ParamType[tuple[int, ...]]):
         if isinstance(value, tuple):
             return value
         parts = str(value).split(",")
-        if not all(part.strip().isdigit() and 1 <= int(part) <= 64 for part in parts):
+        if not all(part.strip().isdecimal() and 1 <= int(part) <= 64 for part in parts):
             self.fail(f"expected numbers of threads from 1 to 64 such as 1,2,4, got {value!r}", param, ctx)
         return tuple(int(part) for part in parts)
 
@@ -99,9 +99,10 @@ def _show(records: list[dict[str, Any]]) -> None:
     ]
     table(rows, header=header)
     stages = first["stages"]
-    click.echo(
-        f"\nMilliseconds an inference over {first['runs']} runs; ratio: speed against the first row. Around it, first "
-        f"row:\npreprocessing {stages['preprocess_ms']:.3f} ms, sorting scores {stages['postprocess_ms']:.3f} ms."
+    click.echo()
+    paragraph(
+        f"Milliseconds an inference over {first['runs']} runs; ratio: speed against the first row. Around it, first "
+        f"row: preprocessing {stages['preprocess_ms']:.3f} ms, sorting scores {stages['postprocess_ms']:.3f} ms."
     )
     machine = first["machine"]
-    click.echo(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['platform']}")
+    paragraph(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['platform']}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.options import data_option, foreign_options, json_option, label_names, model_argument, read_spec
-from edgecnn.cli.output import Progress, emit_json, note, size, table
+from edgecnn.cli.output import Progress, change, check_report, emit_json, note, paragraph, size, table
 
 if TYPE_CHECKING:
     from edgecnn.convert.result import ConvertResult
@@ -77,6 +77,8 @@ def command(
     if options["io"] and options["io"] not in IO_TYPES[options["quantize"]]:
         allowed = " or ".join(IO_TYPES[options["quantize"]])
         raise click.BadParameter(f"{options['quantize']} takes {allowed}, got {options['io']}", param_hint="--io")
+    if report:
+        check_report(report)
     from edgecnn.convert.options import ConvertConfig
     from edgecnn.convert.pipeline import convert_model
     from edgecnn.data.dataset import open_dataset
@@ -119,19 +121,16 @@ def _write_report(result: "ConvertResult", dataset: "Dataset", folder: Path, pro
 def _show(record: dict[str, Any]) -> None:
     accuracy = record["accuracy"]
     click.echo(f"{record['output']}: {size(record['size_bytes'])}, {record['quantize']}, {record['labels']} labels")
-    rows = [("size", size(record["float_size_bytes"]), size(record["size_bytes"]), _times(record))]
+    sizes = record["float_size_bytes"], record["size_bytes"]
+    rows = [("size", size(sizes[0]), size(sizes[1]), change(*sizes, "smaller", "larger"))]
     if accuracy["output"] is not None:
-        change = f"{0 - accuracy['drop_pp']:+.2f} pp"
-        rows.append(("top-1", f"{accuracy['float']:.2%}", f"{accuracy['output']:.2%}", change))
+        gain = f"{0 - accuracy['drop_pp']:+.2f} pp"
+        rows.append(("top-1", f"{accuracy['float']:.2%}", f"{accuracy['output']:.2%}", gain))
     if record.get("benchmark"):
         before, after = (timing["p50_ms"] for timing in record["benchmark"])
-        rows.append(("latency p50", f"{before:.3f} ms", f"{after:.3f} ms", f"{before / after:.2f} x faster"))
+        rows.append(("latency p50", f"{before:.3f} ms", f"{after:.3f} ms", change(before, after, "faster", "slower")))
     table(rows, header=("", "float32", record["quantize"], ""), indent="  ")
     click.echo(f"  same label as float: {accuracy['agreement']:.2%} of {accuracy['samples']:,} images")
-    click.echo(f"  preprocessing: {record['preprocess_spec']} ({record['preprocess_choice']['source']})")
+    paragraph(f"  preprocessing: {record['preprocess_spec']} ({record['preprocess_choice']['source']})")
     for text in record["notes"]:
         note(f"  note: {text}")
-
-
-def _times(record: dict[str, Any]) -> str:
-    return f"{record['float_size_bytes'] / record['size_bytes']:.2f} x smaller"

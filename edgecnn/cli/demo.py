@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edgecnn.cli.output import Progress, size
+from edgecnn.cli.output import Progress, check_report, size
 
 
 @click.command("demo")
@@ -29,6 +29,7 @@ def command(output: Path) -> None:
     from edgecnn.files import write_atomic
     from edgecnn.report.render import render
 
+    check_report(output)
     progress = Progress()
     result = run_demo(output, observer=progress)
     progress.step("draw the report")

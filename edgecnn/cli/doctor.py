@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from edgecnn.cli.options import json_option
-from edgecnn.cli.output import emit_json
+from edgecnn.cli.output import emit_json, paragraph
 
 # What each package is for, and the extra that brings it; "" is the base install.
 _PARTS = (
@@ -68,14 +68,14 @@ def _load_runtime() -> tuple[bool, str]:
 
     try:
         name, number = next(iter(runtime_version().items()))
-    except EdgecnnError as exc:
+    except (EdgecnnError, ImportError) as exc:
         return False, str(exc)
     return True, f"{name} {number}"
 
 
 def _show(record: dict[str, Any]) -> None:
     machine = record["machine"]
-    click.echo(f"{machine['cpu']}, {machine['cores']} cores, {machine['platform']}, Python {platform.python_version()}")
+    paragraph(f"{machine['cpu']}, {machine['cores']} cores, {machine['platform']}, Python {platform.python_version()}")
     rows = [(part["package"], part["version"] or "missing", part["purpose"]) for part in record["packages"]]
     width = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     for name, number, purpose in rows:

@@ -14,7 +14,7 @@ from edgecnn.cli.options import (
     model_content,
     read_spec,
 )
-from edgecnn.cli.output import Progress, emit_json, note
+from edgecnn.cli.output import Progress, emit_json, note, paragraph
 
 if TYPE_CHECKING:
     from edgecnn.measure.score import Scores
@@ -49,6 +49,7 @@ def command(
     if csv_path and len(models) > 1:
         raise click.UsageError("--csv takes the predictions of one model")
     from edgecnn.data.dataset import open_dataset
+    from edgecnn.errors import DataError
     from edgecnn.files import sha256_path, write_atomic
     from edgecnn.measure.evaluate import labelled_task, summarize
     from edgecnn.measure.match import classifier_for
@@ -58,6 +59,8 @@ def command(
     records, progress = [], Progress()
     progress.step("open data")
     with open_dataset(data) as dataset:
+        if not dataset.labelled:
+            raise DataError(f"{dataset.name} has no class folders; accuracy needs labelled images")
         chosen = split or dataset.measured_split()
         for model in models:
             progress.step(f"evaluate {model.name}")
@@ -94,8 +97,8 @@ def _show(record: dict[str, Any]) -> None:
     for name, value in rows:
         click.echo(f"  {name:<10} {value}")
     weakest = sorted((c for c in record["per_class"] if c["support"]), key=lambda c: c["f1"])[:5]
-    click.echo("  weakest classes by F1: " + ", ".join(f"{c['label']} {c['f1']:.2f}" for c in weakest))
-    click.echo(f"  preprocessing: {record['preprocess']['detail']}")
+    paragraph("  weakest classes by F1: " + ", ".join(f"{c['label']} {c['f1']:.2f}" for c in weakest))
+    paragraph(f"  preprocessing: {record['preprocess']['detail']}")
     for text in record["notes"]:
         note(f"  note: {text}")
     for skipped in record["skipped_images"]:

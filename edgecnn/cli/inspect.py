@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import json_option, model_argument, model_content
+from edgecnn.cli.options import foreign_options, json_option, label_names, model_argument, model_content, read_spec
 from edgecnn.cli.output import emit_json, size
 
 if TYPE_CHECKING:
+    from edgecnn.bundle.bundle import Bundle
     from edgecnn.bundle.card import Card
+    from edgecnn.spec import Spec
 
 
 @click.command("inspect")
 @model_argument()
-@click.option("--allow-unsafe", is_flag=True, help="Load models that carry Python code. Only if you trust them.")
+@foreign_options
 @json_option
-def command(model: Path, allow_unsafe: bool, as_json: bool) -> None:
+def command(model: Path, labels: Path | None, preprocess: str | None, allow_unsafe: bool, as_json: bool) -> None:
     """Show a model's inputs, outputs, operations, labels, preprocessing and where it came from.
 
     \b
@@ -27,12 +29,11 @@ def command(model: Path, allow_unsafe: bool, as_json: bool) -> None:
     from edgecnn.bundle.bundle import open_bundle
     from edgecnn.bundle.tflite import describe
     from edgecnn.files import sha256_path
-    from edgecnn.spec import Spec
 
-    content = model_content(model, Spec(), allow_unsafe=allow_unsafe)
+    spec, names = read_spec(preprocess), label_names(labels)
+    content = model_content(model, spec, allow_unsafe=allow_unsafe)
     info, bundle = describe(content), open_bundle(content)
     card = bundle.card
-    preprocess = card.preprocess.to_dict() | {"spec": card.preprocess.spec} if card else _foreign(bundle.metadata)
     record = {
         "schema": "edgecnn.inspect/1",
         "path": str(model),
@@ -44,8 +45,8 @@ def command(model: Path, allow_unsafe: bool, as_json: bool) -> None:
         "head": card.head if card else info.head,
         "parameters": info.parameters,
         "sparsity": round(info.sparsity, 6),
-        "labels": list(bundle.labels),
-        "preprocess": preprocess,
+        "labels": list(names or bundle.labels),
+        "preprocess": _preprocess(content, bundle, spec, str(model)),
         "provenance": _provenance(card) if card else {},
     }
     if as_json:
@@ -54,10 +55,21 @@ def command(model: Path, allow_unsafe: bool, as_json: bool) -> None:
         _show(record)
 
 
-def _foreign(metadata: Any) -> dict[str, Any]:
-    if metadata is None or not metadata.mean:
+def _preprocess(content: bytes, bundle: "Bundle", spec: "Spec", name: str) -> dict[str, Any]:
+    """What was stated, else what the file says, as far as it does."""
+    if spec.states_normalization:
+        from edgecnn.runtime.classifier import complete_preprocess
+        from edgecnn.runtime.interpreter import Engine
+
+        size = (spec.width, spec.height) if spec.width and spec.height else None
+        known = complete_preprocess(spec, bundle, Engine(content, size=size), name)
+    elif bundle.card:
+        known = bundle.card.preprocess
+    elif bundle.metadata and bundle.metadata.mean:
+        return {"mean": list(bundle.metadata.mean), "std": list(bundle.metadata.std)}
+    else:
         return {}
-    return {"mean": list(metadata.mean), "std": list(metadata.std)}
+    return known.to_dict() | {"spec": known.spec}
 
 
 def _provenance(card: "Card") -> dict[str, Any]:
@@ -91,7 +103,8 @@ def _show(record: dict[str, Any]) -> None:
     for i, line in enumerate(_wrap(shown)):
         click.echo(f"  {'labels' if i == 0 else '':<12} {line}")
     preprocess = record["preprocess"]
-    click.echo(f"  {'preprocess':<12} {preprocess.get('spec') or preprocess or 'not stated in the file'}")
+    stated = preprocess.get("spec") or "; ".join(f"{key} {value}" for key, value in preprocess.items())
+    click.echo(f"  {'preprocess':<12} {stated or 'not stated in the file'}")
     provenance = record["provenance"]
     if not provenance:
         click.echo(f"  {'provenance':<12} not made by edgecnn")

@@ -1,5 +1,6 @@
 """The program: finds commands, turns errors into one line and an exit code."""
 
+import io
 import os
 import sys
 import traceback
@@ -34,11 +35,16 @@ class LazyGroup(click.Group):
         """Run a command; what a user can cause becomes `Error: …` and exit code 1."""
         try:
             return super().invoke(ctx)
-        except (EdgecnnError, MemoryError, OSError) as exc:
+        except BrokenPipeError:  # whoever read our output has seen enough, as in `… | head`; click ends quietly
+            raise
+        except (EdgecnnError, ImportError, MemoryError, OSError) as exc:
+            if sys.stderr.isatty():
+                click.echo("\r\x1b[K", err=True, nl=False)  # a progress bar may stand there
             if ctx.params.get("debug"):
                 traceback.print_exc()
             message = " ".join(str(exc).split()) or type(exc).__name__
-            raise click.ClickException(message) from exc
+            advice = "; type: edgecnn doctor" if isinstance(exc, ImportError) else ""
+            raise click.ClickException(message + advice) from exc
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,6 +69,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no valid text
     cli(prog_name="edgecnn")
 
 

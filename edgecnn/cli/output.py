@@ -1,13 +1,19 @@
 """What the terminal shows: JSON, tables within 80 columns, progress on a terminal only."""
 
 import json
+import os
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
+
+from edgecnn.errors import DataError, MissingExtraError
 
 
 def emit_json(document: Any) -> None:
@@ -16,8 +22,36 @@ def emit_json(document: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line on stderr."""
-    click.echo(text, err=True)
+    """Print a line on stderr; a long one goes on in the next."""
+    paragraph(text, err=True)
+
+
+def paragraph(text: str, *, err: bool = False) -> None:
+    """Print a text in lines of 80 columns, the later ones indented; what has no space in it stays whole."""
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    lines = textwrap.wrap(text, 80, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    click.echo("\n".join(lines), err=err)
+
+
+def check_report(folder: Path) -> None:
+    """Tell before minutes of work what would keep a report from being written.
+
+    Raises:
+        MissingExtraError: Jinja2 is not installed.
+        DataError: the folder cannot be made or written.
+    """
+    try:
+        import_module("jinja2")
+    except ImportError as exc:
+        raise MissingExtraError("Jinja2", "report") from exc
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise DataError(f"cannot write a report into {folder}: {there} is no folder that can be written")
+
+
+def change(before: float, after: float, better: str, worse: str) -> str:
+    """How many times smaller or larger, faster or slower something became."""
+    return f"{before / after:.2f} x {better}" if after <= before else f"{after / before:.2f} x {worse}"
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] | None = None, indent: str = "") -> None:

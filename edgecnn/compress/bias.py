@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.bundle.weights import WeightedLayer, weighted_layers, with_biases
-from edgecnn.quiet import quiet
 from edgecnn.runtime.interpreter import Engine
 
 
@@ -25,13 +24,12 @@ def input_means(content: bytes, tensors: Sequence[NDArray[np.float32]]) -> list[
     """
     layers = weighted_layers(content)
     sums: dict[int, NDArray[np.float64]] = {}
-    with quiet():  # the runtime warns that keeping intermediate tensors is for debugging
-        engine = Engine(content, threads=2, keep_tensors=True)
-        for tensor in tensors:
-            engine.run(tensor)
-            for index in {layer.input for layer in layers}:
-                values = engine.tensor(index)
-                sums[index] = sums.get(index, 0.0) + values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
+    engine = Engine(content, threads=2, keep_tensors=True)
+    for tensor in tensors:
+        engine.run(tensor)
+        for index in {layer.input for layer in layers}:
+            values = engine.tensor(index)
+            sums[index] = sums.get(index, 0.0) + values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
     return [sums[layer.input] / len(tensors) for layer in layers]
 
 

@@ -15,7 +15,6 @@ from edgecnn.bundle.tflite import first_signature
 from edgecnn.compress.bias import correct_biases, input_means
 from edgecnn.compress.ranges import QSV, QUANTILES, ActivationExtremes, collect_extremes, divergence
 from edgecnn.errors import ConversionError, MissingExtraError
-from edgecnn.quantization import TensorType
 from edgecnn.quiet import quiet
 from edgecnn.runtime.classifier import Head
 from edgecnn.runtime.interpreter import Engine
@@ -218,9 +217,3 @@ def _uint8_border() -> Any:
 def default_io(kind: str) -> str:
     """The input and output type a kind of quantization has when none is asked for."""
     return IO_TYPES[kind][0]
-
-
-def is_float_model(input_type: TensorType, output_type: TensorType, ops: dict[str, int]) -> bool:
-    """Whether a `.tflite` can still be quantized: float in and out, and no quantized operations inside."""
-    inside = {"QUANTIZE", "DEQUANTIZE"} & set(ops)
-    return not (input_type.is_quantized or output_type.is_quantized or inside)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from edgecnn.bundle.bundle import Bundle, open_bundle, seal
 from edgecnn.bundle.card import Card
-from edgecnn.bundle.tflite import describe, model_part, with_signature
-from edgecnn.compress.quantize import STATIC, is_float_model, quantize
+from edgecnn.bundle.tflite import describe, with_metadata, with_signature
+from edgecnn.bundle.weights import is_float
+from edgecnn.compress.quantize import STATIC, quantize
 from edgecnn.config import Preprocess
 from edgecnn.convert.options import ConvertConfig
 from edgecnn.convert.result import ConvertResult, Step
@@ -111,7 +112,7 @@ def convert_model(
     config = config or ConvertConfig()
     run = _Run(observer or _Silent())
     model, output = Path(model), Path(output)
-    _check_early(output, dataset, config)
+    _check_early(model, output, dataset, config)
     loaded = _load(model, config, run)
     engine = Engine(loaded.content, size=_stated_size(config.preprocess))
     labels = labels_for(config.labels, loaded.bundle, dataset, engine.classes, str(model))
@@ -199,12 +200,14 @@ def load_float(model: str | Path, spec: Spec | None = None, *, allow_unsafe: boo
     return _export(load_source(model, allow_unsafe=allow_unsafe), spec or Spec())
 
 
-def _check_early(output: Path, dataset: Dataset, config: ConvertConfig) -> None:
+def _check_early(model: Path, output: Path, dataset: Dataset, config: ConvertConfig) -> None:
     """What can be known to fail is told before minutes of work."""
     if not output.parent.is_dir():
         raise DataError(f"cannot write {output}: there is no folder {output.parent}")
-    if output.is_dir():
-        raise DataError(f"cannot write {output}: it is a folder; name a .tflite file")
+    if output.exists() and not output.is_file():
+        raise DataError(f"cannot write {output}: it is a folder or a device; name a .tflite file")
+    if output.exists() and model.exists() and output.samefile(model):
+        raise DataError(f"cannot write {output}: it is the model itself; name another file")
     if config.max_drop is not None and not dataset.labelled:
         raise DataError(f"--max-drop needs labelled images, and {dataset.name} has no class folders")
 
@@ -215,11 +218,11 @@ def _load(path: Path, config: ConvertConfig, run: _Run) -> _Loaded:
         details.append(file.kind)
         if file.kind == "tflite":
             whole = read_model(path)
-            info = describe(whole)
-            engine = Engine(whole, size=_stated_size(config.preprocess))
-            if not is_float_model(engine.input_type, engine.output_type, info.ops):
+            Engine(whole, size=_stated_size(config.preprocess))  # refuses what is no single-image classifier
+            if not is_float(whole):
                 raise ModelError(f"{path} is quantized already; give the float model it was made from")
-            return _Loaded(with_signature(model_part(whole)), file, None, open_bundle(whole), info.head)
+            bare = with_metadata(whole, b"")  # metadata would point at labels that the result has not yet
+            return _Loaded(with_signature(bare), file, None, open_bundle(whole), describe(whole).head)
         source = load_source(path, allow_unsafe=config.allow_unsafe)
     with run.step("convert to float .tflite") as details:
         content = _export(source, config.preprocess)

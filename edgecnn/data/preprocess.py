@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
+_MOST_REMAPPED = 32_766  # cv2.remap's 16-bit positions
 # (channels of the frame, its order, order of the tensor) -> OpenCV's conversion, None where nothing is to do
 _CONVERSIONS: dict[tuple[int, str, str], int | None] = {
     (3, "bgr", "rgb"): cv2.COLOR_BGR2RGB,
@@ -142,6 +143,11 @@ def _resize(frame: NDArray[np.uint8], want: Preprocess) -> NDArray[np.uint8]:
 def _scale(frame: NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
     """The frame resized to (width, height)."""
     if interpolation == "corner":
+        if max(frame.shape[:2]) > _MOST_REMAPPED:
+            raise ImageError(
+                f"expected a frame of at most {_MOST_REMAPPED} pixels a side for the interpolation corner, "
+                f"got {frame.shape[1]}x{frame.shape[0]}; shrink it first"
+            )
         maps = _corner_maps((frame.shape[1], frame.shape[0]), size)
         return np.asarray(cv2.remap(frame, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     return np.asarray(cv2.resize(frame, size, interpolation=_INTERPOLATION[interpolation]), np.uint8)

@@ -77,8 +77,11 @@ def check_parity(source: KerasSource, content: bytes, tensors: NDArray[np.float3
 
 def _converter_reason(exc: Exception) -> str:
     text = str(exc)
-    operations = sorted(set(re.findall(r"\btf\.(\w+)\(", text)))
+    if "xf16>" in text:
+        return "it computes in float16; copy its weights into a model of the float32 policy and save that"
+    operations = re.findall(r"^(?:TF Select|Custom) ops: (.+)$", text, re.MULTILINE)
     if operations:
         return f"the device's runtime has no operation for {', '.join(operations)}; replace these layers"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[0] if lines else type(exc).__name__)[:300]
+    telling = -1 if text.startswith("in user code:") else 0  # what follows there is the model's stack
+    return (lines[telling] if lines else type(exc).__name__)[:300]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,17 @@ def wrap_keras_model(model: Any, file: SourceFile) -> KerasSource:
     Raises:
         ModelError: it is not built, or no single-image classifier.
     """
+    import tensorflow as tf
+
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
     if not inputs or not outputs:
         raise ModelError(f"{file.path} has no fixed inputs; give its first layer an input shape and save it again")
-    image, classes = check_signature(_named_shapes(inputs), _named_shapes(outputs))
+    image, classes = _checked(file, _named_shapes(inputs), _named_shapes(outputs))
+    structure = getattr(model, "input", None)  # Keras 3 has none for a Sequential
 
     def function(tensor: Any) -> Any:
-        return model(tensor, training=False)
+        named = dict.fromkeys(structure, tensor) if isinstance(structure, dict) else tensor
+        return tf.nest.flatten(model(named, training=False))[0]
 
     return _source(file, image, classes, function, model)
 
@@ -86,6 +91,8 @@ def _from_keras(file: SourceFile, allow_unsafe: bool) -> KerasSource:
     options = {"compile": False, **({"safe_mode": False} if allow_unsafe else {})}
     try:
         with quiet():  # old files load with deprecation notes that their user can do nothing about
+            for name in file.modules:
+                import_module(name)  # registers its layers with Keras
             model = module.load_model(str(file.path), **options)
     except Exception as exc:  # Keras raises many types for one fact: this file cannot be rebuilt
         raise ModelError(f"{file.path} cannot be loaded by {file.kind}: {_reason(exc)}") from exc
@@ -106,16 +113,30 @@ def _from_saved_model(file: SourceFile) -> KerasSource:
     signature = signatures.get("serving_default") or next(iter(signatures.values()))
     inputs = signature.structured_input_signature[1]
     outputs = signature.structured_outputs
-    image, classes = check_signature(
+    image, classes = _checked(
+        file,
         {name: _shape(spec.shape) for name, spec in inputs.items()},
         {name: _shape(spec.shape) for name, spec in outputs.items()},
     )
     input_name, output_name = next(iter(inputs)), next(iter(outputs))
+    spec = inputs[input_name]
+    if spec.dtype != tf.float32 or spec.shape[0] not in (None, 1):
+        raise ModelError(
+            f"{file.path}: expected an input of float32 for one picture or any number of them, got {spec.dtype.name} "
+            f"for {spec.shape[0] or 'any number'} in {input_name!r}; export it again"
+        )
 
     def function(tensor: Any) -> Any:
         return signature(**{input_name: tensor})[output_name]
 
     return _source(file, image, classes, function, loaded)
+
+
+def _checked(file: SourceFile, inputs: dict[str, Shape], outputs: dict[str, Shape]) -> tuple[Shape, int]:
+    try:
+        return check_signature(inputs, outputs)
+    except ModelError as exc:
+        raise ModelError(f"{file.path}: {exc}") from exc
 
 
 def _source(file: SourceFile, image: Shape, classes: int, function: Callable[[Any], Any], owner: Any) -> KerasSource:

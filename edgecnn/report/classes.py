@@ -13,6 +13,7 @@ from edgecnn.report.charts import Tick, percent_axis
 MATRIX_LIMIT: Final = 40  # classes; above, a heat map's cells are too small to read
 _NUMBERED: Final = 12  # classes up to which the cells carry their percentage
 _CLASS_ROWS: Final = 20
+_LABEL_LENGTH: Final = 13  # characters beside and above a matrix
 _VISIBLE: Final = 1.0  # points of F1 from which a change is coloured
 
 
@@ -29,13 +30,14 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class Heat:
-    """A confusion matrix: rows are true labels, columns predicted ones."""
+    """A confusion matrix: rows are true labels, columns predicted ones; sizes in pixels."""
 
     title: str
     summary: str
     labels: tuple[str, ...]
     cells: tuple[HeatCell, ...]
     cell_size: int
+    margin: int
 
 
 @dataclass(frozen=True)
@@ -102,18 +104,21 @@ def confusions(before: dict[str, Any] | None, after: dict[str, Any], limit: int 
 
 def f1_chart(before: Sequence[dict[str, Any]] | None, after: Sequence[dict[str, Any]], name: str) -> PairChart | None:
     """F1 a class; with many classes only those that changed most, or scored worst. None without classes.
+    A class without images has no F1 and is left out.
 
     Args:
         before: `per_class` of the float model, or None for a model alone.
         after: `per_class` of the model called `name`, in the same order.
     """
-    entries = [(item, before[index]["f1"] if before else None) for index, item in enumerate(after)]
+    entries = [(item, before[index]["f1"] if before else None) for index, item in enumerate(after) if item["support"]]
     if not entries:
         return None
-    note = ""
+    note = (
+        "" if len(entries) == len(after) else f"{n.noun(len(after) - len(entries), 'label')} without images left out."
+    )
     if len(entries) > _CLASS_ROWS:
         which = "whose F1 changed most" if before else "with the lowest F1"
-        note = f"The {_CLASS_ROWS} of {len(entries)} classes {which}."
+        note = f"The {_CLASS_ROWS} of {len(entries)} classes {which}. {note}".rstrip()
         entries = sorted(entries, key=_largest_change if before else _lowest)[:_CLASS_ROWS]
     values = [value for item, first in entries for value in (first, item["f1"]) if value is not None]
     ticks, low, high = percent_axis(min(values, default=0.0), max(values, default=1.0))
@@ -141,17 +146,24 @@ def _heat(name: str, record: dict[str, Any], shares: NDArray[np.float64], worst:
     numbered = len(labels) <= _NUMBERED
     cells = []
     for row, true in enumerate(labels):
-        support = n.count(sum(counts[row]))
+        support = sum(counts[row])
         for column, predicted in enumerate(labels):
             share = float(shares[row, column])
             if share == 0 and row != column:
                 continue
-            hint = f"true {true}, predicted {predicted}: {n.count(counts[row][column])} of {support}"
-            text = str(int(100 * share + 0.5)) if numbered and (share >= 0.005 or row == column) else ""
+            hint = f"true {true}, predicted {predicted}: {n.count(counts[row][column])} of {n.count(support)}"
+            shown = numbered and (share >= 0.005 or (row == column and support > 0))
+            text = str(int(100 * share + 0.5)) if shown else ""
             cells.append(HeatCell(row, column, 0.0 if row == column else share / worst, text, hint))
-    size = 31 if numbered else 20 if len(labels) <= 20 else 13
     right, total = sum(row[index] for index, row in enumerate(counts)), sum(map(sum, counts))
-    return Heat(name, f"{n.count(right)} of {n.count(total)} images on the diagonal", tuple(labels), tuple(cells), size)
+    return Heat(
+        title=name,
+        summary=f"{n.count(right)} of {n.count(total)} images on the diagonal",
+        labels=tuple(n.clip(label, _LABEL_LENGTH) for label in labels),
+        cells=tuple(cells),
+        cell_size=31 if numbered else 20 if len(labels) <= 20 else 13,
+        margin=14 + round(6.2 * min(_LABEL_LENGTH, max(map(len, labels)))),
+    )
 
 
 def _row_shares(confusion: list[list[int]]) -> NDArray[np.float64]:

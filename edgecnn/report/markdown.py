@@ -143,7 +143,7 @@ def _demo(record: dict[str, Any]) -> Iterator[str]:
         for frame in record["frames"]
     ]
     yield _table(["Frame", "Label", "Score", "True"], rows)
-    facts = [*method.free_facts("clip", record.get("clip")), *method.free_facts("summary", record.get("summary"))]
+    facts = method.clip_facts(record)
     if facts:
         yield _table(["", ""], [list(fact) for fact in facts], texts=2)
 
@@ -162,7 +162,7 @@ def _classes(before: dict[str, Any] | None, after: dict[str, Any], name: str) ->
             [
                 item.true,
                 item.predicted,
-                *([n.count(item.before)] if before else []),
+                *([] if item.before is None else [n.count(item.before)]),
                 n.count(item.after),
                 n.count(item.support),
             ]
@@ -173,8 +173,9 @@ def _classes(before: dict[str, Any] | None, after: dict[str, Any], name: str) ->
         yield f"### F1 a class of {_plain(name)}"
         rows = []
         for index, item in enumerate(after["per_class"]):
-            first = [n.percent(before["per_class"][index]["f1"])] if before else []
-            rows.append([item["label"], *first, n.percent(item["f1"]), n.count(item["support"])])
+            first = [before["per_class"][index]["f1"]] if before else []
+            shares = [n.percent(share if item["support"] else None) for share in (*first, item["f1"])]
+            rows.append([item["label"], *shares, n.count(item["support"])])
         yield _table(["Class", *(["float"] if before else []), name, "Images"], rows)
 
 

@@ -74,11 +74,16 @@ def machine_facts(machine: dict[str, Any], versions: dict[str, Any]) -> list[Fac
     return [*facts, ("Versions", n.plain(versions))] if versions else facts
 
 
-def free_facts(name: str, value: Any) -> list[Fact]:
-    """A part of a record whose keys nobody fixed."""
-    if isinstance(value, dict):
-        return [(key.replace("_", " "), n.plain(item)) for key, item in value.items()]
-    return [] if value is None else [(name, n.plain(value))]
+def clip_facts(record: dict[str, Any]) -> list[Fact]:
+    """What a demo record tells of its clip and its run, whatever its keys; a summary in words is in the verdict."""
+    facts = []
+    for name in ("clip", "summary"):
+        value = record.get(name)
+        if isinstance(value, dict):
+            facts += [(key.replace("_", " "), n.plain(item)) for key, item in value.items()]
+        elif value is not None and not (name == "summary" and isinstance(value, str)):
+            facts.append((name, n.plain(value)))
+    return facts
 
 
 def unknown(record: dict[str, Any]) -> list[str]:

@@ -38,9 +38,9 @@ def allowance(value: float) -> str:
     return f"{value:g}{SPACE}point{'' if value == 1 else 's'}"
 
 
-def count(value: int | None) -> str:
+def count(value: int) -> str:
     """A whole number with thousands separated: "10,000"."""
-    return NONE if value is None else f"{value:,}"
+    return f"{value:,}"
 
 
 def noun(number: int, one: str) -> str:
@@ -48,10 +48,8 @@ def noun(number: int, one: str) -> str:
     return f"{number:,}{SPACE}{one}{'' if number == 1 else 's'}"
 
 
-def size(value: int | None) -> str:
+def size(value: int) -> str:
     """Bytes in decimal units: "98.5 kB"."""
-    if value is None:
-        return NONE
     if value < 1000:
         return f"{value}{SPACE}B"
     scaled, unit = (value / 1e3, "kB") if value < 999_950 else (value / 1e6, "MB")
@@ -73,10 +71,8 @@ def milliseconds(value: float | None) -> str:
     return NONE if value is None else f"{significant(value)}{SPACE}ms"
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float) -> str:
     """A duration: "0.4 s", "2 min 05 s"."""
-    if value is None:
-        return NONE
     if value < 59.95:
         return f"{value:.1f}{SPACE}s"
     minutes, rest = divmod(round(value), 60)
@@ -120,8 +116,8 @@ def change(before: float | None, after: float | None, better: str, worse: str) -
 
 
 def file_name(path: str) -> str:
-    """The last part of a path of any system."""
-    return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or path
+    """The last part of a path of any system; never empty."""
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or path or NONE
 
 
 def clip(text: str, length: int) -> str:

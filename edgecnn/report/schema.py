@@ -95,7 +95,14 @@ _CONVERT: dict[str, Any] = {
     "calibration": Maybe(
         {
             "range_quantile": Maybe("share"),
-            "candidates": [{"range_quantile": Maybe("share"), "divergence": Maybe("number")}],
+            "candidates": [
+                {
+                    "range_quantile": Maybe("share"),
+                    "divergence": Maybe("number"),
+                    "weights?": Maybe("text"),
+                    "bias_correction?": Maybe("flag"),
+                }
+            ],
         }
     ),
     "sparsity": Maybe("share"),

@@ -134,7 +134,7 @@ def demo(record: dict[str, Any]) -> View:
         "timeline": charts.timeline(frames),
         "frames": [frame | _mark_frame(frame) for frame in shown],
         "shown": "" if len(shown) == len(frames) else f"{len(shown)} of {len(frames)} frames, evenly spaced.",
-        "facts": [*method.free_facts("clip", record.get("clip")), *method.free_facts("summary", record.get("summary"))],
+        "facts": method.clip_facts(record),
     }
 
 
@@ -279,15 +279,21 @@ def _calibration(record: dict[str, Any]) -> charts.BarChart | None:
         return None
     bars = []
     for item in calibration["candidates"]:
-        chosen = item["range_quantile"] == calibration["range_quantile"]
+        chosen = all(calibration[key] == value for key, value in item.items() if key in calibration)
         value = item["divergence"]
         text = n.NONE if value is None else n.significant(value)
-        bars.append((_quantile(item["range_quantile"]), max(0.0, value or 0.0), text, "best" if chosen else "plain"))
-    return charts.bar_chart("Divergence from float a range; less is better", bars)
+        bars.append((_candidate(item), max(0.0, value or 0.0), text, "best" if chosen else "plain"))
+    return charts.bar_chart("Divergence from float by quantile of ranges; less is better", bars)
 
 
-def _quantile(value: float | None) -> str:
-    return "whole range" if value is None or value == 1 else f"{100 * value:g}{n.SPACE}% quantile"
+def _candidate(item: dict[str, Any]) -> str:
+    quantile = item["range_quantile"]
+    words = ["whole range" if quantile is None or quantile == 1 else f"{100 * quantile:g}{n.SPACE}%"]
+    if item.get("weights") is not None:
+        words.append(f"{item['weights']} weights")
+    if item.get("bias_correction") is not None:
+        words.append("biases corrected" if item["bias_correction"] else "biases as they are")
+    return ", ".join(words)
 
 
 def _names(records: list[dict[str, Any]]) -> list[str]:

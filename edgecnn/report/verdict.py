@@ -110,8 +110,12 @@ def judge_clip(record: dict[str, Any]) -> Verdict:
     frames = record["frames"]
     known = [frame for frame in frames if frame["truth"] is not None]
     right = sum(frame["label"] == frame["truth"] for frame in known)
-    told = f"{n.count(right)} of the {n.count(len(known))} with a known label are right." if known else ""
-    return Verdict("plain", f"{n.noun(len(frames), 'frame')} classified. {told}".rstrip())
+    headline = f"{n.noun(len(frames), 'frame')} here; the true labels are not known."
+    if known:
+        which = "" if len(known) == len(frames) else " with a known label"
+        headline = f"{n.count(right)} of the {n.noun(len(known), 'frame')} here{which} got the right label."
+    summary = record.get("summary")
+    return Verdict("plain", headline, (summary,) if isinstance(summary, str) and summary else ())
 
 
 def _accuracy(record: dict[str, Any]) -> _Clause:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edgecnn.bundle.bundle import Bundle, open_bundle
+from edgecnn.bundle.card import HEADS
 from edgecnn.config import NORMALIZATIONS, Preprocess
 from edgecnn.data.preprocess import Preprocessor
 from edgecnn.errors import BundleError, ModelError, PreprocessError
@@ -72,7 +73,7 @@ class Classifier:
         engine, head, preprocessor: the parts, for measurement.
 
     Raises:
-        ModelError: not a single-image classifier.
+        ModelError: not a single-image classifier, or an unknown `head`.
         BundleError: labels are missing or do not fit the output.
         PreprocessError: preprocessing is not known or does not fit the input.
     """
@@ -97,6 +98,8 @@ class Classifier:
         self.labels = fitting_labels(labels or bundle.labels, classes, name)
         self.preprocess = complete_preprocess(stated, bundle, self.engine, name)
         kind = head or (bundle.card.head if bundle.card else _head_kind(content))
+        if kind not in HEADS:
+            raise ModelError(f"expected head to be one of {', '.join(HEADS)}, got {kind!r}")
         self.head = Head(kind, self.engine.output_type)
         self.preprocessor = Preprocessor(self.preprocess, self.engine.input_type)
 
@@ -162,10 +165,10 @@ def complete_preprocess(stated: Preprocess | Spec | None, bundle: Bundle, engine
         return fitting_preprocess(bundle.card.preprocess, engine, name)
     stated = stated or _parsed("")
     color = "gray" if engine.channels == 1 else "rgb"
-    if stated.states_normalization:
-        result = stated.complete(engine.width, engine.height, color)
-    elif bundle.card is not None and not stated.auto:
+    if bundle.card is not None and not stated.auto:
         result = stated.over(bundle.card.preprocess)
+    elif stated.states_normalization:
+        result = stated.complete(engine.width, engine.height, color)
     elif bundle.metadata is not None and bundle.metadata.mean and not stated.auto:
         known = Preprocess(
             engine.width, engine.height, color, tuple(bundle.metadata.mean), tuple(bundle.metadata.std or (1.0,))

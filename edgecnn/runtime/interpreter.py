@@ -44,8 +44,11 @@ class Engine:
     ) -> None:
         interpreter_class = _runtime()[1]
         try:
-            options = {"experimental_preserve_all_tensors": True} if keep_tensors else {}
-            self._interpreter: Any = interpreter_class(model_content=content, num_threads=threads, **options)
+            self._interpreter: Any = (
+                _keeping_interpreter(interpreter_class, content, threads)
+                if keep_tensors
+                else interpreter_class(model_content=content, num_threads=threads)
+            )
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             check_signature(_shapes(inputs), _shapes(outputs))
             self._input = inputs[0]["index"]
@@ -129,8 +132,20 @@ def _runtime() -> tuple[str, Any]:
     raise MissingExtraError("a TFLite runtime (ai-edge-litert)", "train")
 
 
+def _keeping_interpreter(interpreter_class: Any, content: bytes, threads: int) -> Any:
+    from edgecnn.quiet import quiet  # the runtime warns that this is for debugging; analysis is
+
+    with quiet():
+        return interpreter_class(model_content=content, num_threads=threads, experimental_preserve_all_tensors=True)
+
+
 def _shapes(tensors: list[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
-    return {str(item["name"]): _shape(item) for item in tensors}
+    """Shapes by name; an index tells tensors of one name, or without any, apart."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for item in tensors:
+        name = str(item["name"])
+        shapes[f"{name}#{item['index']}" if name in shapes else name] = _shape(item)
+    return shapes
 
 
 def _shape(details: dict[str, Any]) -> tuple[int, ...]:

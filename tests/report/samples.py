@@ -32,7 +32,7 @@ def evaluation(confusion: list[list[int]] | None = None, labels: list[str] | Non
         }
         for index, label in enumerate(labels)
     ]
-    top1 = sum(hits) / sum(support)
+    top1 = sum(hits) / max(1, sum(support))
     record: Record = {
         "schema": "edgecnn.evaluate/1",
         "model": "models/pets.tflite",

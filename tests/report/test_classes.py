@@ -20,7 +20,7 @@ def test_matrices_share_one_scale_and_colour_only_mistakes() -> None:
 
 def test_a_class_without_images_has_an_empty_row() -> None:
     heat = classes.heat_maps([("int8", samples.evaluation([[5, 0], [0, 0]], ["a", "b"]))])[0]
-    assert [(cell.row, cell.column, cell.text) for cell in heat.cells] == [(0, 0, "100"), (1, 1, "0")]
+    assert [(cell.row, cell.column, cell.text) for cell in heat.cells] == [(0, 0, "100"), (1, 1, "")]
 
 
 def test_numbers_are_left_out_where_they_do_not_fit() -> None:
@@ -60,7 +60,7 @@ def test_f1_of_both_models_is_on_one_axis_and_only_clear_changes_are_good_or_bad
 
 
 def test_f1_that_is_not_defined_is_not_drawn() -> None:
-    entries: list[samples.Record] = [{"label": "a", "f1": None, "support": 0}, {"label": "b", "f1": 0.5, "support": 2}]
+    entries: list[samples.Record] = [{"label": "a", "f1": None, "support": 1}, {"label": "b", "f1": 0.5, "support": 2}]
     chart = classes.f1_chart(entries, entries, "int8")
     assert chart is not None
     assert (chart.pairs[0].before, chart.pairs[0].after, chart.pairs[0].text) == (None, None, "—")
@@ -75,6 +75,14 @@ def test_of_many_classes_those_that_matter_are_kept(alone: bool) -> None:
     assert len(chart.pairs) == 20
     assert chart.pairs[0].label == "29"
     assert chart.note.startswith("The 20 of 30 classes " + ("with the lowest F1" if alone else "whose F1 changed most"))
+
+
+def test_classes_without_images_have_no_f1() -> None:
+    chart = classes.f1_chart(None, samples.evaluation([[5, 1], [0, 0]], ["a", "b"])["per_class"], "int8")
+    assert chart is not None
+    assert [pair.label for pair in chart.pairs] == ["a"]
+    assert chart.note.replace(n.SPACE, " ") == "1 label without images left out."
+    assert classes.f1_chart(None, samples.evaluation([[0, 0], [0, 0]], ["a", "b"])["per_class"], "int8") is None
 
 
 def test_no_classes_no_chart() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import MissingExtraError
@@ -55,6 +55,13 @@ class Page(HTMLParser):
         if data.strip() and self.open:
             self.texts.append((self.open[-1], data.strip()))
 
+    def titles_of(self, role: str) -> list[str]:
+        """Titles of the bars drawn in a role's colour."""
+        places = [place for place, (tag, attributes) in enumerate(self.elements) if attributes.get("class") == role]
+        titles = [text for tag, text in self.texts if tag == "title"]
+        counts = [sum(tag == "title" for tag, _ in self.elements[: place + 1]) for place in places]
+        return [titles[count] for count in counts]
+
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.elements if name == tag]
 
@@ -97,6 +104,7 @@ def check(text: str) -> Page:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(samples.records(), min_size=1, max_size=2))
+@example([samples.prediction(image="", predictions=[], latency_ms=None)])
 def test_any_record_within_the_schema_is_drawn(records: list[dict[str, Any]]) -> None:
     text = render_html(records)
     text.encode()
@@ -209,6 +217,20 @@ def test_a_matrix_is_drawn_as_long_as_it_can_be_read(classes: int, matrices: int
     assert page.text("figcaption").count("Confusion") == matrices
     assert ("Most frequent mistakes" in page.text("caption")) == (classes > 1)
     assert ("The 20 of" in page.text("p")) == (classes > 20)
+
+
+def test_the_calibration_that_was_chosen_is_marked() -> None:
+    tried: list[samples.Record] = [
+        {"range_quantile": 0.9, "divergence": 0.3, "weights": "octav", "bias_correction": False},
+        {"range_quantile": 0.9, "divergence": 0.2, "weights": "octav", "bias_correction": True},
+        {"range_quantile": None, "divergence": None},
+    ]
+    page = check(
+        render_html([samples.conversion(calibration=tried[1] | {"candidates": tried}, preprocess_spec="unit")])
+    )
+    best = [text.replace(n.SPACE, " ") for text in page.titles_of("best")]
+    assert best == ["90 %, octav weights, biases corrected: 0.200"]
+    assert "whole range" in page.text("text")
 
 
 def test_what_is_not_known_is_said() -> None:

@@ -61,6 +61,7 @@ def spaced(text: str) -> str:
         (n.file_name("C:\\models\\c.keras"), "c.keras"),
         (n.file_name("saved_model/"), "saved_model"),
         (n.file_name("/"), "/"),
+        (n.file_name(""), "—"),
         (n.clip("abcdef", 6), "abcdef"),
         (n.clip("abcdefg", 6), "abcde…"),
         (n.plain({"a": 1, "b": [True, None]}), "a 1, b yes, —"),

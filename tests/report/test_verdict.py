@@ -173,5 +173,14 @@ def test_benchmarks_name_the_fastest_and_other_machines() -> None:
 
 
 def test_a_clip_counts_only_frames_with_a_known_label() -> None:
-    told = judge_clip(samples.demo()).headline.replace(n.SPACE, " ")
-    assert told == "3 frames classified. 1 of the 2 with a known label are right."
+    frames = samples.demo()["frames"]
+    told = [
+        judge_clip(samples.demo(frames=some)).headline.replace(n.SPACE, " ")
+        for some in (frames, frames[:2], frames[2:])
+    ]
+    assert told == [
+        "1 of the 2 frames here with a known label got the right label.",
+        "1 of the 2 frames here got the right label.",
+        "1 frame here; the true labels are not known.",
+    ]
+    assert judge_clip(samples.demo(summary="every 9th frame is shown")).remarks == ("every 9th frame is shown",)

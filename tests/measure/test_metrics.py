@@ -1,0 +1,118 @@
+"""Metrics against scikit-learn and SciPy, on random answers of every kind."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm  # type: ignore[import-untyped]  # SciPy ships no types
+from sklearn import metrics as reference
+
+from edgecnn.measure.metrics import (
+    class_metrics,
+    confusion_matrix,
+    macro_average,
+    top_k_accuracy,
+    wilson_interval,
+)
+
+EXACT = 1e-12
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """(labels, predicted, classes); some classes are absent from either or both."""
+    classes = draw(st.integers(2, 9))
+    samples = draw(st.integers(1, 60))
+    indices = st.lists(st.integers(0, classes - 1), min_size=samples, max_size=samples)
+    return np.array(draw(indices)), np.array(draw(indices)), classes
+
+
+def probabilities_of(seed: int, samples: int, classes: int) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).dirichlet(np.full(classes, 0.5), samples).astype(np.float32)
+    assert all(len(set(row)) == classes for row in rows.tolist())  # no ties, where scikit-learn decides otherwise
+    return rows
+
+
+@given(answers())
+def test_confusion_matrix_is_that_of_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
+    labels, predicted, classes = case
+    expected = reference.confusion_matrix(labels, predicted, labels=range(classes))
+    np.testing.assert_array_equal(confusion_matrix(predicted, labels, classes), expected)
+
+
+@given(answers())
+def test_class_metrics_are_those_of_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
+    labels, predicted, classes = case
+    per_class = class_metrics(confusion_matrix(predicted, labels, classes))
+    expected: Any = reference.precision_recall_fscore_support(
+        labels, predicted, labels=range(classes), zero_division=0.0
+    )
+    got = np.array([(m.precision, m.recall, m.f1, m.support) for m in per_class]).T
+    np.testing.assert_allclose(got, np.stack(expected), rtol=0, atol=EXACT)
+    assert [m.predicted for m in per_class] == np.bincount(predicted, minlength=classes).tolist()
+
+
+@given(answers())
+def test_macro_averages_are_those_of_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
+    labels, predicted, classes = case
+    got = macro_average(class_metrics(confusion_matrix(predicted, labels, classes)))
+    expected = reference.precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0.0)
+    np.testing.assert_allclose(got, expected[:3], rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize("classes", [3, 5, 20])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_top_k_is_that_of_scikit_learn(k: int, classes: int) -> None:
+    probabilities = probabilities_of(k, 200, classes)
+    labels = np.random.default_rng(classes).integers(0, classes, 200)
+    expected = 1.0 if k >= classes else reference.top_k_accuracy_score(labels, probabilities, k=k, labels=range(classes))
+    assert top_k_accuracy(probabilities, labels, k) == pytest.approx(expected, abs=EXACT)
+
+
+def test_top_1_is_the_share_of_the_diagonal() -> None:
+    probabilities = probabilities_of(3, 100, 6)
+    labels = np.random.default_rng(4).integers(0, 6, 100)
+    confusion = confusion_matrix(np.argmax(probabilities, axis=1), labels, 6)
+    assert top_k_accuracy(probabilities, labels, 1) == pytest.approx(np.trace(confusion) / 100, abs=EXACT)
+
+
+def test_ties_go_to_the_lower_class() -> None:
+    flat = np.full((4, 4), 0.25, np.float32)
+    assert top_k_accuracy(flat, np.arange(4), 1) == 0.25
+    assert top_k_accuracy(flat, np.arange(4), 3) == 0.75
+    assert top_k_accuracy(np.array([[0.1, 0.4, 0.4, 0.1]], np.float32), np.array([2]), 1) == 0.0
+
+
+def test_a_matrix_of_known_numbers() -> None:
+    confusion = confusion_matrix(np.array([0, 1, 1, 2, 0]), np.array([0, 0, 1, 2, 2]), 4)
+    np.testing.assert_array_equal(confusion, [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
+    first, *_, absent = class_metrics(confusion)
+    assert (first.precision, first.recall, first.f1, first.support, first.predicted) == (0.5, 0.5, 0.5, 2, 2)
+    assert (absent.precision, absent.recall, absent.f1, absent.support, absent.predicted) == (0.0, 0.0, 0.0, 0, 0)
+
+
+def test_nothing_seen_is_zero() -> None:
+    assert macro_average(class_metrics(np.zeros((3, 3), np.int64))) == (0.0, 0.0, 0.0)
+
+
+@given(st.integers(1, 50_000), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
+def test_wilson_interval_is_that_of_scipy(samples: int, share: float, level: float) -> None:
+    hits = round(share * samples)
+    expected = binomtest(hits, samples).proportion_ci(level, method="wilson")
+    got = wilson_interval(hits, samples, z=float(norm.ppf((1 + level) / 2)))
+    assert got == pytest.approx((expected.low, expected.high), abs=EXACT)
+    assert 0 <= got[0] <= hits / samples + EXACT
+    assert hits / samples - EXACT <= got[1] <= 1
+
+
+@pytest.mark.parametrize("hits", [0, 1, 50, 99, 100])
+def test_wilson_interval_is_of_95_percent(hits: int) -> None:
+    expected = binomtest(hits, 100).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(hits, 100) == pytest.approx((expected.low, expected.high), abs=EXACT)
+
+
+def test_nothing_is_known_without_samples() -> None:
+    assert wilson_interval(0, 0) == (0.0, 1.0)
