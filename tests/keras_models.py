@@ -60,8 +60,13 @@ def network(
     return library.Model({"image": image}, {"scores": last}) if form == "named" else library.Model(image, last)
 
 
-def color_network(library: Any, *, size: tuple[int | None, int | None] = (8, 8), gain: float = 0.2) -> Any:
-    """A classifier of raw RGB pictures made by `write_colors`: the brightest channel of the mean colour wins."""
+def color_network(library: Any, *, size: tuple[int | None, int | None] = (8, 8), common: float = 0.0) -> Any:
+    """A classifier of raw RGB pictures made by `write_colors`: the brightest channel of the mean colour wins.
+
+    Args:
+        size: (height, width).
+        common: added to every score for every step of brightness; a large one leaves 8 bits no room for what counts.
+    """
     layers = library.layers
     model = library.Sequential(
         [
@@ -72,17 +77,19 @@ def color_network(library: Any, *, size: tuple[int | None, int | None] = (8, 8),
         ]
     )
     same, none = np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
-    model.set_weights([same[None, None], none, gain * same[:, ::-1], none])
+    model.set_weights([same[None, None], none, 0.2 * same[:, ::-1] + common, none])
     return model
 
 
 def save(model: Any, path: Path) -> Path:
     """Save as .keras, .h5 or .hdf5, or as a SavedModel where the name has no ending."""
     with quiet():  # Keras calls HDF5 old, and TensorFlow talks about every SavedModel
-        if path.suffix or not hasattr(model, "export"):
+        if path.suffix:
             model.save(path)
+        elif type(model).__module__.startswith("keras."):
+            model.export(str(path), verbose=False)
         else:
-            model.export(str(path), verbose=False) if _is_keras3(model) else model.save(path, save_format="tf")
+            model.save(path, save_format="tf")
     return path
 
 
@@ -131,6 +138,3 @@ def write_flat(folder: Path, count: int, *, seed: int = 0) -> Path:
         cv2.imwrite(str(folder / f"{i:03d}.png"), color_picture(COLORS[i % 3], random))
     return folder
 
-
-def _is_keras3(model: Any) -> bool:
-    return type(model).__module__.startswith("keras.")

@@ -113,9 +113,6 @@ def _check_labels(labels: Sequence[str], expected: int) -> None:
     wrong = [label for label in labels if not label or "\n" in label or "\r" in label]
     if wrong:
         raise BundleError(f"expected labels of one line that are not empty, got {wrong[0]!r}")
-    if len(set(labels)) != len(labels):
-        twice = next(label for label in labels if list(labels).count(label) > 1)
-        raise BundleError(f"expected labels that differ, got {twice!r} more than once")
 
 
 def _check_preprocess(preprocess: Preprocess, size: tuple[int, ...]) -> None:

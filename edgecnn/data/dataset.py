@@ -175,9 +175,10 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Read a label file: UTF-8, one label a line in the order of the model's outputs.
 
     Numbers in front, as Teachable Machine writes them (`0 cardboard`), are dropped if they count all lines from 0.
+    A name may stand there twice, as in ImageNet, where a crane is a bird and a machine.
 
     Raises:
-        DataError: the file is missing, no text or empty, or a label is blank or stands there twice.
+        DataError: the file is missing, no text or empty, or a label is blank.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -195,9 +196,6 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     numbered = [re.fullmatch(r"(\d{1,9})\s+(\S.*)", label) for label in labels]
     if all(match and int(match[1]) == i for i, match in enumerate(numbered)):
         labels = [match[2] for match in numbered if match]
-    label, times = Counter(labels).most_common(1)[0]
-    if times > 1:
-        raise DataError(f"the label {label!r} stands {times} times in {path}; expected different labels")
     return tuple(labels)
 
 
@@ -205,12 +203,12 @@ def match_labels(labels: Sequence[str], classes: Sequence[str]) -> dict[int, int
     """Map class indices of a data set to output indices of a model, by name.
 
     Names match exactly, or else without regard to case, spaces, underscores and hyphens. Classes without a label
-    are left out, as are classes whose loose match is not the only one.
+    are left out, as are classes whose match is not the only one.
 
     Raises:
         DataError: no class has a label.
     """
-    matched = {i: labels.index(name) for i, name in enumerate(classes) if name in labels}
+    matched = {i: labels.index(name) for i, name in enumerate(classes) if labels.count(name) == 1}
     taken = set(matched.values())
     loose_labels, loose_classes = defaultdict(list), defaultdict(list)
     for output, label in enumerate(labels):

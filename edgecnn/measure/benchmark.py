@@ -149,7 +149,8 @@ def timing_classifier(
     bundle = open_bundle(content)
     size = (spec.width, spec.height) if spec.width and spec.height else None
     if bundle.card is not None:
-        return Classifier(content, labels=labels, threads=threads)
+        preprocess = spec.over(bundle.card.preprocess)
+        return Classifier(content, labels=labels, preprocess=preprocess, threads=threads)
     engine = Engine(content, size=size)
     numbers = [str(i) for i in range(max(2, engine.classes))]
     preprocess = spec.complete(engine.width, engine.height, "gray" if engine.channels == 1 else "rgb")

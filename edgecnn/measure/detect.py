@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,9 +14,11 @@ from edgecnn.data.dataset import Dataset, Sample, balanced
 from edgecnn.data.preprocess import Preprocessor, lookup_table
 from edgecnn.errors import ImageError, PreprocessError
 from edgecnn.measure.metrics import wilson_interval
-from edgecnn.runtime.classifier import Head
+from edgecnn.runtime.classifier import Head, fitting_preprocess
 from edgecnn.runtime.interpreter import Engine
 from edgecnn.spec import Spec
+
+_Labelled = tuple[NDArray[np.uint8], int]  # a decoded picture and its label
 
 _FIRST_SAMPLES, _ALL_SAMPLES = 96, 400
 _CLEAR = 3.3  # standard deviations above chance: one false alarm in about 2,000, for up to nine candidates
@@ -69,40 +72,47 @@ def detect_preprocess(
     """
     size = (spec.width, spec.height) if spec.width and spec.height else None
     engines = [Engine(content, size=size) for _ in range(2)]
-    tries = candidates(spec, width=engines[0].width, height=engines[0].height, channels=engines[0].channels)
+    engine = engines[0]
+    tries = candidates(spec, width=engine.width, height=engine.height, channels=engine.channels)
+    fitting_preprocess(tries[0], engine, "the model")  # all have one size and number of channels
     chosen = balanced(samples, _ALL_SAMPLES, seed=seed)
     if not chosen:
         raise PreprocessError(f"auto needs labelled training images, and {dataset.name} has none; state --preprocess")
-    first = _Trial(engines, head, dataset, chosen[:_FIRST_SAMPLES])
+    frames = _readable(dataset, chosen[:_FIRST_SAMPLES])
+    if not frames:
+        tried = min(len(chosen), _FIRST_SAMPLES)
+        raise PreprocessError(f"auto could read none of {tried} training images of {dataset.name}")
+    first = _Trial(engines, head, frames)
     results = {p: first.run(p) for p in tries}
     best_hits = max(int(hits.sum()) for hits, _ in results.values())
     reach = 2 * _TIE * np.sqrt(len(first.labels)) / 2
     survivors = [p for p in tries if results[p][0].sum() >= best_hits - reach]
-    if len(chosen) > _FIRST_SAMPLES and (len(survivors) > 1 or not _clear(results[survivors[0]][0], first.labels)):
-        rest = _Trial(engines, head, dataset, chosen[_FIRST_SAMPLES:])
+    decided = len(survivors) == 1 and _clear(results[survivors[0]][0], first.labels)
+    labels, frames = first.labels, [] if decided else _readable(dataset, chosen[_FIRST_SAMPLES:])
+    if frames:
+        rest = _Trial(engines, head, frames)
         for p in survivors:
             (hits, truth), (more_hits, more_truth) = results[p], rest.run(p)
             results[p] = np.concatenate([hits, more_hits]), np.concatenate([truth, more_truth])
-        labels = np.concatenate([first.labels, rest.labels])
-    else:
-        labels = first.labels
+        labels = np.concatenate([labels, rest.labels])
     order = sorted(survivors, key=lambda p: (results[p][0].mean(), results[p][1].mean()), reverse=True)
     order += sorted((p for p in tries if p not in survivors), key=lambda p: float(results[p][0].mean()), reverse=True)
     return _conclude(order, {p: hits for p, (hits, _) in results.items()}, labels, dataset.name)
 
 
-class _Trial:
-    """Decoded pictures in the model's size, and what a candidate makes of them."""
+def _readable(dataset: Dataset, samples: Sequence[Sample]) -> list[_Labelled]:
+    """The pictures that can be read; a run that measures counts and lists the others."""
+    frames = []
+    for sample in samples:
+        with suppress(ImageError):
+            frames.append((dataset.read(sample), sample.label or 0))
+    return frames
 
-    def __init__(self, engines: list[Engine], head: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
-        frames: list[tuple[NDArray[np.uint8], int]] = []
-        for sample in samples:
-            try:
-                frames.append((dataset.read(sample), sample.label or 0))
-            except ImageError:
-                continue  # the run that measures counts and lists it
-        if not frames:
-            raise PreprocessError(f"auto could read none of {len(samples)} training images of {dataset.name}")
+
+class _Trial:
+    """Pictures in the model's size, and what a candidate makes of them."""
+
+    def __init__(self, engines: list[Engine], head: str, frames: list[_Labelled]) -> None:
         self._engines, self._head = engines, Head(head, engines[0].output_type)
         self._frames = [frame for frame, _ in frames]
         self.labels = np.array([label for _, label in frames])

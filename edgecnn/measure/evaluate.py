@@ -90,7 +90,7 @@ def labelled_task(dataset: Dataset, labels: Sequence[str], split: str, *, limit:
     notes = (f"classes the model does not know are left out: {', '.join(strange)}",) if strange else ()
     if not known:
         raise DataError(f"the {split} split of {dataset.name} has no image of a class that the model knows")
-    return Task(balanced(known, limit) if limit and limit < len(known) else tuple(known), notes)
+    return Task(tuple(known) if limit is None or limit >= len(known) else balanced(known, limit), notes)
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from edgecnn.measure.score import Scores
 
 
 def pick_examples(dataset: Dataset, scores: Scores, labels: Sequence[str], *, limit: int = 24) -> list[dict[str, Any]]:
-    """Pictures for the report: half at most on which the two models disagree, the rest spread over the data.
+    """Pictures for the report: half at most on which the two models disagree, the rest spread over the others.
 
     Args:
         scores: a pass with the float model first and the quantized model second.
@@ -22,10 +22,9 @@ def pick_examples(dataset: Dataset, scores: Scores, labels: Sequence[str], *, li
         Records {"image", "label", "float": {"label", "score"}, "output": {...}, "thumbnail"}; label is None
         where the data has none.
     """
-    flips = np.flatnonzero(scores.predicted(0) != scores.predicted(1))
-    flips = _spread(flips, limit // 2)
-    others = np.setdiff1d(np.arange(len(scores.samples)), flips)
-    chosen = [*flips, *_spread(others, limit - len(flips))]
+    same = scores.predicted(0) == scores.predicted(1)
+    flips = _spread(np.flatnonzero(~same), limit // 2)
+    chosen = [*flips, *_spread(np.flatnonzero(same), limit - len(flips))]
     return [_example(dataset, scores, labels, int(i)) for i in chosen]
 
 

@@ -1,6 +1,7 @@
 """Bring a model and a data set together: which labels, which preprocessing, and where each was learned."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from edgecnn.bundle.bundle import Bundle, open_bundle
@@ -60,13 +61,13 @@ def preprocess_for(
     Raises:
         PreprocessError: it cannot be known.
     """
-    file_says = bundle.card is not None or (bundle.metadata is not None and bool(bundle.metadata.mean))
-    if spec.states_normalization or (file_says and not spec.auto):
+    if spec.states_normalization or (_says_preprocess(bundle) and not spec.auto):
         preprocess = complete_preprocess(spec, bundle, engine, name)
-        source = "stated" if spec.states_normalization else "card"
+        source = "card" if spec == Spec() else "stated"
         detail = "as given" if source == "stated" else "as the model file says"
         return preprocess, _record(source, f"{preprocess.spec}, {detail}"), None
     if dataset.labelled:
+        spec = _filled(spec, bundle, engine)
         choice = detect_preprocess(content, head, spec, dataset, samples, seed=seed)
         return choice.preprocess, _record("auto", choice.detail, choice), choice
     if inside and not spec.auto:
@@ -100,10 +101,25 @@ def classifier_for(
     engine = Engine(content, size=size)
     names = labels_for(labels, bundle, dataset, engine.classes, name)
     head = bundle.card.head if bundle.card else describe(content).head
-    needs_samples = spec.auto or (bundle.card is None and not spec.states_normalization)
-    samples = labelled_task(dataset, names, "train").samples if needs_samples and dataset.labelled else ()
+    needs_samples = spec.auto or not (spec.states_normalization or _says_preprocess(bundle))
+    needs_samples = needs_samples and bool(dataset.labelled and dataset.split("train"))
+    samples = labelled_task(dataset, names, "train").samples if needs_samples else ()
     preprocess, record, _ = preprocess_for(engine, content, head, bundle, spec, dataset, samples, name=name)
     return Classifier(content, labels=names, preprocess=preprocess, head=head, threads=threads), record
+
+
+def _says_preprocess(bundle: Bundle) -> bool:
+    """Whether the model file says how its input is normalized."""
+    return bundle.card is not None or (bundle.metadata is not None and bool(bundle.metadata.mean))
+
+
+def _filled(spec: Spec, bundle: Bundle, engine: Engine) -> Spec:
+    """The SPEC with what trying does not find out: the size of the model, and how the card fits pictures to it."""
+    spec = replace(spec, width=spec.width or engine.width, height=spec.height or engine.height)
+    if bundle.card is None:
+        return spec
+    known = bundle.card.preprocess
+    return replace(spec, fit=spec.fit or known.fit, interpolation=spec.interpolation or known.interpolation)
 
 
 def _record(source: str, detail: str, choice: Choice | None = None) -> dict[str, Any]:

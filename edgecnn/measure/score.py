@@ -3,9 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import count
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def score(
     Args:
         classifiers: the models; each worker thread works with clones of its own.
         workers: threads; the number of cores by default.
-        progress: called from worker threads with (done, total).
+        progress: called from worker threads, one at a time, with (done, total).
 
     Raises:
         DataError: there is no sample, or none could be read.
@@ -68,11 +69,13 @@ def score(
     crews = [[classifier.clone() for classifier in classifiers] for _ in range(workers)]
     raw = [np.zeros((len(samples), c.engine.classes), c.engine.output_type.dtype) for c in classifiers]
     reasons: dict[int, str] = {}
-    blocks, stop = count(0, _BLOCK), False
+    blocks, stop, finished, lock = count(0, _BLOCK), False, 0, Lock()
 
     def work(crew: list[Classifier]) -> None:
+        nonlocal finished
         while not stop and (first := next(blocks)) < len(samples):
-            for i in range(first, min(first + _BLOCK, len(samples))):
+            block = range(first, min(first + _BLOCK, len(samples)))
+            for i in block:
                 try:
                     frame = dataset.read(samples[i])
                 except ImageError as exc:
@@ -80,12 +83,14 @@ def score(
                     continue
                 for j, classifier in enumerate(crew):
                     raw[j][i] = classifier.engine.run(classifier.preprocessor(frame))
-            if progress:
-                progress(min(first + _BLOCK, len(samples)), len(samples))
+            with lock:
+                finished += len(block)
+                if progress:
+                    progress(finished, len(samples))
 
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for done in [pool.submit(work, crew) for crew in crews]:
+            for done in as_completed([pool.submit(work, crew) for crew in crews]):
                 done.result()
         finally:
             stop = True

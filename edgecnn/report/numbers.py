@@ -67,7 +67,7 @@ def megabytes(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency to three digits: "0.078 ms", "12.4 ms", "1,250 ms"."""
+    """A latency: "0.0783 ms", "12.4 ms", "1,250 ms"."""
     return NONE if value is None else f"{significant(value)}{SPACE}ms"
 
 
@@ -88,12 +88,13 @@ def ratio(value: float | None) -> str:
 
 
 def significant(value: float) -> str:
-    """About three digits that count: 0.078, 1.25, 12.4, 1,250; an exponent only below 0.0005."""
+    """Three digits that count: 0.0783, 1.25, 12.4, 1,250; an exponent only below a millionth."""
     if value == 0:
         return "0"
-    digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    text = f"{value:,.{digits}f}"
-    return text if text.strip("-0.,") else f"{value:.1e}"
+    if abs(value) < 1e-6:
+        return f"{value:.1e}"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{max(0, digits)}f}"
 
 
 def divide(numerator: float | None, denominator: float | None) -> float | None:

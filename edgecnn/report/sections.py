@@ -270,7 +270,7 @@ def _choice(choice: dict[str, Any], spec: str) -> View:
         role = "best" if item["spec"] == spec else "plain"
         bars.append((item["spec"], item["accuracy"] or 0.0, n.percent(item["accuracy"]), role))
     chart = charts.bar_chart("Accuracy of each candidate", bars, top=1.0) if bars else None
-    return {"source": choice["source"], "detail": choice["detail"], "samples": choice["samples"], "chart": chart}
+    return {"source": choice["source"], "detail": choice["detail"], "chart": chart}
 
 
 def _calibration(record: dict[str, Any]) -> charts.BarChart | None:

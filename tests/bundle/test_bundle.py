@@ -93,7 +93,6 @@ def test_a_one_unit_model_has_two_labels(make_model: MakeModel, make_card: MakeC
         (["a", "", "c"], "not empty, got ''"),
         (["a", "b\nc", "d"], r"labels of one line .* got 'b\\nc'"),
         (["a", "b\r", "d"], "labels of one line"),
-        (["a", "b", "a"], "labels that differ, got 'a' more than once"),
         (["a", "b", "\ud800"], "labels of Unicode text"),
     ],
 )

@@ -90,10 +90,17 @@ def test_a_tensor_is_float_where_nothing_is_said(color: str) -> None:
     preprocessor = Preprocessor(Preprocess(6, 5, color))
     rgb = picture(5, 6)
     assert preprocessor.tensor == TensorType()
-    np.testing.assert_array_equal(preprocessor(rgb[..., ::-1]), plain(rgb, "bgr", preprocessor.preprocess, TensorType()))
+    np.testing.assert_array_equal(
+        preprocessor(rgb[..., ::-1]), plain(rgb, "bgr", preprocessor.preprocess, TensorType())
+    )
 
 
-@given(st.sampled_from(["uint8", "int8"]), st.sampled_from(sorted(NORMALIZATIONS)), st.sampled_from(["rgb", "gray"]), st.data())
+@given(
+    st.sampled_from(["uint8", "int8"]),
+    st.sampled_from(sorted(NORMALIZATIONS)),
+    st.sampled_from(["rgb", "gray"]),
+    st.data(),
+)
 def test_every_path_gives_what_the_table_says(dtype: str, name: str, color: str, data: st.DataObject) -> None:
     preprocess = Preprocess(16, 16, color, *named_normalization(name, color))
     low, high = real_range(preprocess)
@@ -247,7 +254,10 @@ def test_one_colour_stays_one_colour(
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40_000), (40_000, 1), (2, 33_000), (300, 2)])
 def test_frames_of_extreme_shape(shape: tuple[int, int], fit: str, interpolation: str) -> None:
-    preprocessor, frame = Preprocessor(Preprocess(4, 4, fit=fit, interpolation=interpolation)), np.full(shape, 77, np.uint8)
+    preprocessor, frame = (
+        Preprocessor(Preprocess(4, 4, fit=fit, interpolation=interpolation)),
+        np.full(shape, 77, np.uint8),
+    )
     if interpolation == "corner" and fit != "center-crop" and max(shape) > 32_766:  # cv2.remap's limit
         with pytest.raises(ImageError, match=rf"at most 32766 pixels a side .* got {shape[1]}x{shape[0]}; shrink it"):
             preprocessor.pixels(frame)
