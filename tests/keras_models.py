@@ -1,6 +1,6 @@
 """Small Keras models in every form that users bring, and folders of pictures that they tell apart."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ def network(
     library.utils.set_random_seed(seed)
     layers = library.layers
     units = 1 if head == "sigmoid" else 3
-    front = {
-        "rescaling": lambda: [layers.Rescaling(1 / 127.5, offset=-1)],
-        "normalization": lambda: [layers.Normalization(mean=[120.0] * channels, variance=[3600.0] * channels)],
-        "": list,
-    }[inside]()
+    front: list[Any] = []
+    if inside == "rescaling":
+        front = [layers.Rescaling(1 / 127.5, offset=-1)]
+    elif inside == "normalization":
+        front = [layers.Normalization(mean=[120.0] * channels, variance=[3600.0] * channels)]
     body = [layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization(), layers.GlobalAveragePooling2D()]
     end = [layers.Dropout(0.5), layers.Dense(units, {"softmax": "softmax", "sigmoid": "sigmoid"}.get(head))]
     end += [layers.Softmax()] if head == "activation" else []
@@ -93,6 +93,31 @@ def save(model: Any, path: Path) -> Path:
     return path
 
 
+def save_function(
+    function: Callable[[Any], Any],
+    path: Path,
+    *,
+    shape: tuple[int | None, ...] | None = (None, 8, 8, 3),
+    dtype: str = "float32",
+    variable: Any = None,
+) -> Path:
+    """Save a function of one TensorFlow tensor as a SavedModel with one signature.
+
+    Args:
+        shape, dtype: of the signature's input, which is named "image".
+        variable: the variable that the function uses.
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.variable = variable
+    module.score = tf.function(
+        lambda image: function(image), input_signature=[tf.TensorSpec(shape, tf.as_dtype(dtype), name="image")]
+    )
+    tf.saved_model.save(module, str(path), signatures=module.score)
+    return path
+
+
 def scores(model: Any, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
     """What Keras itself gives for float32 tensors (samples, height, width, channels): (samples, units)."""
     rows = []
@@ -116,9 +141,7 @@ def color_picture(color: str, random: np.random.Generator, *, size: tuple[int, i
     return picture
 
 
-def write_colors(
-    folder: Path, counts: Mapping[str, int], *, seed: int = 0, size: tuple[int, int] = (12, 10)
-) -> Path:
+def write_colors(folder: Path, counts: Mapping[str, int], *, seed: int = 0, size: tuple[int, int] = (12, 10)) -> Path:
     """Class folders of `COLORS` with so many pictures a class in each split; "" is a folder without splits."""
     random = np.random.default_rng(seed)
     for split, count in counts.items():
@@ -137,4 +160,3 @@ def write_flat(folder: Path, count: int, *, seed: int = 0) -> Path:
     for i in range(count):
         cv2.imwrite(str(folder / f"{i:03d}.png"), color_picture(COLORS[i % 3], random))
     return folder
-

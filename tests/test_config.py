@@ -72,7 +72,8 @@ def test_published_normalizations() -> None:
     assert named_normalization("caffe", "bgr") == ((103.939, 116.779, 123.68), (1.0,))
     assert named_normalization("imagenet", "bgr") == (mean[::-1], std[::-1])
     assert named_normalization("unit", "bgr") == ((0.0,), (255.0,))
-    assert named_normalization("imagenet", "gray")[0] == (pytest.approx(255 * (0.485 + 0.456 + 0.406) / 3, abs=1e-3),)
+    assert named_normalization("imagenet", "gray")[0] == pytest.approx([255 * (0.485 + 0.456 + 0.406) / 3], abs=1e-3)
+    assert named_normalization("imagenet", "gray")[1] == pytest.approx([255 * (0.229 + 0.224 + 0.225) / 3], abs=1e-3)
 
 
 def test_a_normalization_without_a_name_is_stated_in_numbers() -> None:

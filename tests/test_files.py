@@ -26,8 +26,8 @@ def test_content_is_written_as_it_is(tmp_path: Path, content: bytes | str, store
 
 @pytest.fixture
 def umask() -> Iterator[int]:
-    old = os.umask(0o027)
-    yield 0o027
+    old = os.umask(0o022)
+    yield 0o022
     os.umask(old)
 
 

@@ -124,6 +124,7 @@ def test_shapes_and_element_types_are_kept(dtype: str) -> None:
 
 def test_float_tensors_pass() -> None:
     tensor = TensorType()
+    assert tensor == ("float32", 0.0, 0)
     assert not tensor.is_quantized
     assert tensor.real_range == (-math.inf, math.inf)
     values = np.array([-1e30, 0.1, 3.0])

@@ -25,7 +25,9 @@ IMAGENET = NORMALIZATIONS["imagenet"]
         ("auto,size=28", Spec(auto=True, width=28, height=28)),
         (
             "symmetric,size=224x192,rgb,center-crop,area",
-            Spec(normalization="symmetric", width=224, height=192, color="rgb", fit="center-crop", interpolation="area"),
+            Spec(
+                normalization="symmetric", width=224, height=192, color="rgb", fit="center-crop", interpolation="area"
+            ),
         ),
         ("letterbox", Spec(fit="letterbox")),
         ("mean=127.5,std=64", Spec(mean=(127.5,), std=(64.0,))),
@@ -55,6 +57,9 @@ def test_a_spec_is_read(text: str, spec: Spec) -> None:
         ("width=3", "cannot read 'width=3'"),
         ("rgb=1", "cannot read 'rgb=1'"),
         ("size=0", "expected size=WIDTHxHEIGHT or size=N in pixels, got size=0"),
+        ("size=0x4", "got size=0x4"),
+        ("size=4x0", "got size=4x0"),
+        ("size=1234567", "got size=1234567"),
         ("size=", "got size="),
         ("size=-3", "got size=-3"),
         ("size=1.5", "got size=1.5"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.options import data_option, foreign_options, json_option, label_names, model_argument, read_spec
-from edgecnn.cli.output import Progress, change, check_report, emit_json, note, paragraph, size, table
+from edgecnn.cli.output import Progress, change, check_report, emit_json, note, paragraph, size, table, write_text
 
 if TYPE_CHECKING:
     from edgecnn.convert.result import ConvertResult
@@ -104,15 +104,14 @@ def command(
 
 def _write_report(result: "ConvertResult", dataset: "Dataset", folder: Path, progress: Progress) -> dict[str, Any]:
     from edgecnn.convert.proof import prove
-    from edgecnn.files import write_atomic
     from edgecnn.report.render import render
 
     progress.step("measure latency and draw the report")
     record = prove(result, dataset)
     page = render([record], "html")
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "convert.json", json.dumps(record, indent=2, ensure_ascii=False))
-    write_atomic(folder / "report.html", page)
+    write_text(folder / "convert.json", json.dumps(record, indent=2, ensure_ascii=False))
+    write_text(folder / "report.html", page)
     progress.close()
     note(f"Report: {folder / 'report.html'}")
     return record

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edgecnn.cli.output import Progress, check_report, size
+from edgecnn.cli.output import Progress, check_report, size, write_text
 
 
 @click.command("demo")
@@ -26,7 +26,6 @@ def command(output: Path) -> None:
       edgecnn demo --output /tmp/demo
     """
     from edgecnn.demo import run_demo
-    from edgecnn.files import write_atomic
     from edgecnn.report.render import render
 
     check_report(output)
@@ -34,8 +33,8 @@ def command(output: Path) -> None:
     result = run_demo(output, observer=progress)
     progress.step("draw the report")
     report = output / "report.html"
-    write_atomic(output / "results.json", json.dumps(result.records, indent=2, ensure_ascii=False))
-    write_atomic(report, render(list(result.records), "html"))
+    write_text(output / "results.json", json.dumps(result.records, indent=2, ensure_ascii=False))
+    write_text(report, render(list(result.records), "html"))
     progress.close()
     record = result.records[0]
     accuracy, (before, after) = record["accuracy"], (timing["p50_ms"] for timing in record["benchmark"])

@@ -64,9 +64,10 @@ def _check(package: str, module: str, extra: str, purpose: str) -> dict[str, Any
 def _load_runtime() -> tuple[bool, str]:
     """Import the interpreter for real: an installed wheel can still miss a system library."""
     from edgecnn.errors import EdgecnnError
-    from edgecnn.runtime.interpreter import runtime_version
 
     try:
+        from edgecnn.runtime.interpreter import runtime_version
+
         name, number = next(iter(runtime_version().items()))
     except (EdgecnnError, ImportError) as exc:
         return False, str(exc)

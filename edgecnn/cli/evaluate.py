@@ -14,7 +14,7 @@ from edgecnn.cli.options import (
     model_content,
     read_spec,
 )
-from edgecnn.cli.output import Progress, emit_json, note, paragraph
+from edgecnn.cli.output import Progress, emit_json, note, paragraph, write_text
 
 if TYPE_CHECKING:
     from edgecnn.measure.score import Scores
@@ -50,7 +50,7 @@ def command(
         raise click.UsageError("--csv takes the predictions of one model")
     from edgecnn.data.dataset import open_dataset
     from edgecnn.errors import DataError
-    from edgecnn.files import sha256_path, write_atomic
+    from edgecnn.files import sha256_path
     from edgecnn.measure.evaluate import labelled_task, summarize
     from edgecnn.measure.match import classifier_for
     from edgecnn.measure.score import score
@@ -74,7 +74,7 @@ def command(
             where = {"data": dataset.name, "split": chosen, "preprocess": choice, "notes": list(task.notes)}
             records.append(identity | where | evaluation.to_dict())
             if csv_path:
-                write_atomic(csv_path, _csv(scores, classifier.labels))
+                write_text(csv_path, _csv(scores, classifier.labels))
     progress.close()
     if as_json:
         emit_json(records)

@@ -33,6 +33,13 @@ def paragraph(text: str, *, err: bool = False) -> None:
     click.echo("\n".join(lines), err=err)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all; file names in it that are no valid text are escaped."""
+    from edgecnn.files import write_atomic  # brings hashlib and more, which --help has no use for
+
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))
+
+
 def check_report(folder: Path) -> None:
     """Tell before minutes of work what would keep a report from being written.
 

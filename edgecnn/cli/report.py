@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgecnn.cli.output import note
+from edgecnn.cli.output import note, write_text
 
 
 @click.command("report")
@@ -24,10 +24,9 @@ def command(results: tuple[Path, ...], output: Path, form: str | None) -> None:
       edgecnn evaluate model.tflite --data photos/ --json > run.json
       edgecnn report run.json -o report.html
     """
-    from edgecnn.files import write_atomic
     from edgecnn.report.render import render
     from edgecnn.report.results import read_results
 
     chosen = form or {".md": "md", ".json": "json", ".csv": "csv"}.get(output.suffix.lower(), "html")
-    write_atomic(output, render(read_results(results), chosen))
+    write_text(output, render(read_results(results), chosen))
     note(f"Wrote {output}")

@@ -3,6 +3,7 @@
 load → float .tflite → labels → preprocessing → calibrate → parity → quantize → measure → seal → write
 """
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -151,7 +152,7 @@ def convert_model(
             preprocess=preprocess,
             head=head,
             labels=len(labels),
-            source={"name": model.name, "sha256": sha256_path(model), "kind": loaded.file.kind},
+            source={"name": _text(model.name), "sha256": sha256_path(model), "kind": loaded.file.kind},
             recipe={
                 "quantize": config.quantize,
                 "io": config.io_type,
@@ -163,7 +164,7 @@ def convert_model(
             calibration=_calibration_card(dataset, used),
             accuracy=accuracy,
         )
-        content = seal(quantized.content, labels=labels, preprocess=preprocess, card=card, name=model.stem)
+        content = seal(quantized.content, labels=labels, preprocess=preprocess, card=card, name=_text(model.stem))
         write_atomic(output, content)
         details.append(f"{len(content):,} bytes")
     return ConvertResult(
@@ -204,6 +205,8 @@ def _check_early(model: Path, output: Path, dataset: Dataset, config: ConvertCon
     """What can be known to fail is told before minutes of work."""
     if not output.parent.is_dir():
         raise DataError(f"cannot write {output}: there is no folder {output.parent}")
+    if not os.access(output.parent, os.W_OK):
+        raise DataError(f"cannot write {output}: you may not write into the folder {output.parent}")
     if output.exists() and not output.is_file():
         raise DataError(f"cannot write {output}: it is a folder or a device; name a .tflite file")
     if output.exists() and model.exists() and output.samefile(model):
@@ -329,4 +332,10 @@ def _accuracy(scores: Scores, split: str, *, labelled: bool) -> dict[str, Any]:
 
 def _calibration_card(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
     names = "\n".join(sample.name for sample in samples)
-    return {"data": dataset.name, "samples": len(samples), "names_sha256": sha256_bytes(names.encode())}
+    digest = sha256_bytes(names.encode("utf-8", "surrogatepass"))
+    return {"data": _text(dataset.name), "samples": len(samples), "names_sha256": digest}
+
+
+def _text(name: str) -> str:
+    """A file's name as a card takes it: bytes that are no text, and backslashes, become question marks."""
+    return name.encode("utf-8", "replace").decode().replace("\\", "?")

@@ -18,7 +18,7 @@ from edgecnn.runtime.classifier import Head, fitting_preprocess
 from edgecnn.runtime.interpreter import Engine
 from edgecnn.spec import Spec
 
-_Labelled = tuple[NDArray[np.uint8], int]  # a decoded picture and its label
+_Labelled = tuple[NDArray[np.uint8], int]  # a picture and its label
 
 _FIRST_SAMPLES, _ALL_SAMPLES = 96, 400
 _CLEAR = 3.3  # standard deviations above chance: one false alarm in about 2,000, for up to nine candidates
@@ -78,19 +78,19 @@ def detect_preprocess(
     chosen = balanced(samples, _ALL_SAMPLES, seed=seed)
     if not chosen:
         raise PreprocessError(f"auto needs labelled training images, and {dataset.name} has none; state --preprocess")
-    frames = _readable(dataset, chosen[:_FIRST_SAMPLES])
-    if not frames:
+    pictures = _readable(dataset, chosen[:_FIRST_SAMPLES], tries[0])
+    if not pictures:
         tried = min(len(chosen), _FIRST_SAMPLES)
         raise PreprocessError(f"auto could read none of {tried} training images of {dataset.name}")
-    first = _Trial(engines, head, frames)
+    first = _Trial(engines, head, tries[0].color, pictures)
     results = {p: first.run(p) for p in tries}
     best_hits = max(int(hits.sum()) for hits, _ in results.values())
     reach = 2 * _TIE * np.sqrt(len(first.labels)) / 2
     survivors = [p for p in tries if results[p][0].sum() >= best_hits - reach]
     decided = len(survivors) == 1 and _clear(results[survivors[0]][0], first.labels)
-    labels, frames = first.labels, [] if decided else _readable(dataset, chosen[_FIRST_SAMPLES:])
-    if frames:
-        rest = _Trial(engines, head, frames)
+    labels, pictures = first.labels, [] if decided else _readable(dataset, chosen[_FIRST_SAMPLES:], tries[0])
+    if pictures:
+        rest = _Trial(engines, head, tries[0].color, pictures)
         for p in survivors:
             (hits, truth), (more_hits, more_truth) = results[p], rest.run(p)
             results[p] = np.concatenate([hits, more_hits]), np.concatenate([truth, more_truth])
@@ -100,47 +100,43 @@ def detect_preprocess(
     return _conclude(order, {p: hits for p, (hits, _) in results.items()}, labels, dataset.name)
 
 
-def _readable(dataset: Dataset, samples: Sequence[Sample]) -> list[_Labelled]:
-    """The pictures that can be read; a run that measures counts and lists the others."""
-    frames = []
+def _readable(dataset: Dataset, samples: Sequence[Sample], preprocess: Preprocess) -> list[_Labelled]:
+    """The pictures that can be read, in the model's size; a run that measures counts and lists the others."""
+    resize = Preprocessor(preprocess)
+    pictures = []
     for sample in samples:
         with suppress(ImageError):
-            frames.append((dataset.read(sample), sample.label or 0))
-    return frames
+            pictures.append((resize.pixels(dataset.read(sample)), sample.label or 0))
+    return pictures
 
 
 class _Trial:
-    """Pictures in the model's size, and what a candidate makes of them."""
+    """Pictures in the model's size and one order of colours, and what a candidate makes of them."""
 
-    def __init__(self, engines: list[Engine], head: str, frames: list[_Labelled]) -> None:
+    def __init__(self, engines: list[Engine], head: str, color: str, pictures: list[_Labelled]) -> None:
         self._engines, self._head = engines, Head(head, engines[0].output_type)
-        self._frames = [frame for frame, _ in frames]
-        self.labels = np.array([label for _, label in frames])
-        self._pixels: dict[str, list[NDArray[np.uint8]]] = {}
+        self._color, self._pixels = color, [pixels for pixels, _ in pictures]
+        self.labels = np.array([label for _, label in pictures])
 
     def run(self, preprocess: Preprocess) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """(hits, probability of the true class), one entry a picture."""
-        pixels = self._resized(preprocess)
+        turn = 1 if preprocess.color == self._color else -1
         table = lookup_table(preprocess, self._engines[0].input_type)[0]
         rows = np.arange(table.shape[1])
 
         def part(worker: int) -> list[NDArray[np.float32]]:
             engine = self._engines[worker]
-            return [engine.run(table[picture, rows]) for picture in pixels[worker :: len(self._engines)]]
+            return [
+                engine.run(table[pixels[..., ::turn], rows]) for pixels in self._pixels[worker :: len(self._engines)]
+            ]
 
-        raw: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(pixels)
+        raw: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(self._pixels)
         with ThreadPoolExecutor(len(self._engines)) as pool:
             for worker, outputs in enumerate(pool.map(part, range(len(self._engines)))):
                 raw[worker :: len(self._engines)] = outputs
         probabilities = self._head.probabilities(np.stack(raw))
         truth = probabilities[np.arange(len(self.labels)), self.labels]
         return np.argmax(probabilities, axis=1) == self.labels, truth
-
-    def _resized(self, preprocess: Preprocess) -> list[NDArray[np.uint8]]:
-        if preprocess.color not in self._pixels:
-            resize = Preprocessor(preprocess)
-            self._pixels[preprocess.color] = [resize.pixels(frame) for frame in self._frames]
-        return self._pixels[preprocess.color]
 
 
 def _clear(hits: NDArray[np.bool_], labels: NDArray[np.int64]) -> bool:

@@ -101,9 +101,9 @@ def classifier_for(
     engine = Engine(content, size=size)
     names = labels_for(labels, bundle, dataset, engine.classes, name)
     head = bundle.card.head if bundle.card else describe(content).head
-    needs_samples = spec.auto or not (spec.states_normalization or _says_preprocess(bundle))
-    needs_samples = needs_samples and bool(dataset.labelled and dataset.split("train"))
-    samples = labelled_task(dataset, names, "train").samples if needs_samples else ()
+    known = spec.states_normalization or (_says_preprocess(bundle) and not spec.auto)
+    tries = dataset.labelled and not known and dataset.split("train")
+    samples = labelled_task(dataset, names, "train").samples if tries else ()
     preprocess, record, _ = preprocess_for(engine, content, head, bundle, spec, dataset, samples, name=name)
     return Classifier(content, labels=names, preprocess=preprocess, head=head, threads=threads), record
 

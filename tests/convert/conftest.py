@@ -1,5 +1,6 @@
 """A Keras model that tells colours apart, and pictures for it."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,26 @@ from edgecnn.convert.result import ConvertResult
 from edgecnn.data.dataset import open_dataset
 from edgecnn.spec import parse_spec
 from tests.keras_models import color_network, save, write_colors, write_flat
+
+
+class Steps:
+    """Hears the steps of a conversion."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.done: dict[str, list[tuple[int, int]]] = defaultdict(list)
+
+    def step(self, name: str) -> None:
+        self.names.append(name)
+
+    def progress(self, done: int, total: int) -> None:
+        self.done[self.names[-1]].append((done, total))
+
+
+@pytest.fixture
+def steps() -> Steps:
+    """An observer that remembers."""
+    return Steps()
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +58,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def convert() -> Any:
     """`convert_model` with a path of data and a SPEC in place of the objects."""
 
-    def run(model: Path, output: Path, data: Path, *, spec: str = "raw", observer: Any = None, **options: Any) -> ConvertResult:
+    def run(
+        model: Path, output: Path, data: Path, *, spec: str = "raw", observer: Any = None, **options: Any
+    ) -> ConvertResult:
         config = ConvertConfig(preprocess=parse_spec(spec), **options)
         with open_dataset(data, seed=config.seed) as dataset:
             return convert_model(model, output, dataset, config, observer=observer)

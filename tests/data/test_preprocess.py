@@ -36,16 +36,16 @@ def picture(height: int, width: int) -> NDArray[np.uint8]:
     pool = rng.integers(0, 256, (2 * height * width, 3), np.uint8)
     gray = pool @ np.array([0.299, 0.587, 0.114])
     clear = pool[np.abs(gray % 1 - 0.5) > 0.05]
-    return clear[: height * width].reshape(height, width, 3)
+    return np.asarray(clear[: height * width].reshape(height, width, 3))
 
 
 def frame_of(rgb: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
     """The picture as a camera or file gives it; gray kinds hold its red."""
     if kind.startswith("gray"):
-        return rgb[..., 0] if kind == "gray" else rgb[..., :1]
+        return np.asarray(rgb[..., 0] if kind == "gray" else rgb[..., :1])
     frame = rgb if kind.startswith("rgb") else rgb[..., ::-1]
     noise = rgb[::-1, ::-1, :1]  # of no consequence, as alpha
-    return np.concatenate([frame, noise], axis=2) if kind.endswith("a") else frame
+    return np.asarray(np.concatenate([frame, noise], axis=2) if kind.endswith("a") else frame)
 
 
 def plain(rgb: NDArray[np.uint8], kind: str, preprocess: Preprocess, tensor: TensorType) -> NDArray[Any]:
@@ -57,11 +57,11 @@ def plain(rgb: NDArray[np.uint8], kind: str, preprocess: Preprocess, tensor: Ten
         pixels = source if preprocess.color == "rgb" else source[..., ::-1]
     real = (pixels - preprocess.mean) / preprocess.std
     if tensor.dtype == "float32":
-        return real.astype(np.float32)
+        return np.asarray(real, np.float32)
     steps = real / tensor.scale
     rounded = np.where(steps < 0, np.ceil(steps - 0.5), np.floor(steps + 0.5)) + tensor.zero_point
     info = np.iinfo(tensor.dtype)
-    return np.minimum(np.maximum(rounded, info.min), info.max).astype(tensor.dtype)
+    return np.asarray(np.minimum(np.maximum(rounded, info.min), info.max), tensor.dtype)
 
 
 def call(preprocessor: Preprocessor, frame: NDArray[np.uint8], kind: str) -> NDArray[Any]:
@@ -215,7 +215,7 @@ def test_center_crop_takes_the_middle(
 def test_letterbox_shows_all_between_black_bars(
     shape: tuple[int, int], size: tuple[int, int], inner: tuple[slice, slice], kind: str
 ) -> None:
-    frame = frame_of(picture(*shape) | 1, kind)  # no black inside
+    frame = frame_of(np.maximum(picture(*shape), 1), kind)  # no black inside
     preprocess = Preprocess(*size, "rgb", *NORMALIZATIONS["imagenet"], fit="letterbox")
     got = call(Preprocessor(preprocess), frame, kind)
     rows, columns = inner
@@ -235,7 +235,7 @@ sides = st.integers(1, 40)
 def test_one_colour_stays_one_colour(
     shape: tuple[int, int], size: tuple[int, int], fit: str, interpolation: str, kind: str, color: str
 ) -> None:
-    frame = frame_of(np.broadcast_to(np.array([200, 100, 50], np.uint8), (*shape, 3)), kind)
+    frame = frame_of(np.full((*shape, 3), (200, 100, 50), np.uint8), kind)
     want = Preprocess(*size, color, fit=fit, interpolation=interpolation)
     got = Preprocessor(want).pixels(frame, KINDS[kind] or "bgr")
     assert got.shape == (size[1], size[0], want.channels)
@@ -319,7 +319,7 @@ def test_frames_are_not_changed(tensor: TensorType) -> None:
 )
 @pytest.mark.parametrize("size", [4, 8])
 def test_what_is_no_frame_is_refused(frame: Any, color: str, size: int) -> None:
-    with pytest.raises(ImageError, match="expected a uint8 frame of shape .* got ") as caught:
+    with pytest.raises(ImageError, match=r"expected a uint8 frame of shape .* got ") as caught:
         Preprocessor(Preprocess(size, size))(frame, color)
     assert "\n" not in str(caught.value)
     assert f"{frame.dtype} {frame.shape} in {color!r}" in str(caught.value)

@@ -14,7 +14,7 @@ import pytest
 from edgecnn.errors import EdgecnnError, MissingExtraError, ModelError
 from edgecnn.keras_io.load import load_source, wrap_keras_model
 from edgecnn.keras_io.safety import SourceFile
-from tests.keras_models import network, pictures, save, scores
+from tests.keras_models import network, pictures, save, save_function, scores
 
 LIBRARIES = ("keras", "tf_keras")
 
@@ -122,27 +122,18 @@ def test_a_signature_that_takes_something_else_is_refused(
 ) -> None:
     import tensorflow as tf
 
-    class Other(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.as_dtype(dtype), name="image")])
-        def score(self, image: Any) -> Any:
-            return tf.zeros((1, 3)) + tf.cast(tf.size(image), tf.float32)
+    def score(image: Any) -> Any:
+        return tf.zeros((1, 3)) + tf.cast(tf.size(image), tf.float32)
 
-    other = Other()
-    tf.saved_model.save(other, str(tmp_path / "model"), signatures=other.score)
-    assert re.search(f"^FILE: .*{reason}", refusal(tmp_path / "model"))
+    path = save_function(score, tmp_path / "model", shape=shape, dtype=dtype)
+    assert re.search(f"^FILE: .*{reason}", refusal(path))
 
 
 def test_labels_as_output_are_no_scores(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    class Named(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-        @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), tf.float32)])
-        def score(self, image: Any) -> Any:
-            return tf.argmax(tf.reduce_mean(image, (1, 2)), axis=1)
-
-    named = Named()
-    tf.saved_model.save(named, str(tmp_path / "model"), signatures=named.score)
-    assert "expected an output of class scores" in refusal(tmp_path / "model")
+    path = save_function(lambda image: tf.argmax(tf.reduce_mean(image, (1, 2)), axis=1), tmp_path / "model")
+    assert "expected an output of class scores" in refusal(path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "bare"))
     assert refusal(tmp_path / "bare") == "FILE has no signature to call; save it with model.export()"
 

@@ -1,11 +1,14 @@
 """Finding the preprocessing, on models whose right one is known for certain."""
 
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgecnn.config import Preprocess, named_normalization
+from edgecnn.data.dataset import Dataset
 from edgecnn.errors import EdgecnnError, PreprocessError
 from edgecnn.measure.detect import Choice, candidates, detect_preprocess
 from edgecnn.spec import Spec, parse_spec
@@ -124,7 +127,9 @@ def test_a_spec_that_does_not_fit_is_refused(spec: str, message: str) -> None:
 
 def test_colours_do_not_fit_a_gray_model() -> None:
     model = nearest_color(wanted("unit", "gray"), classes=("black", "white"))
-    not_found("4x4 with 1 .* gives 4x4 with 3", model, ColorPictures(("black", "white"), train=9), parse_spec("auto,bgr"))
+    not_found(
+        "4x4 with 1 .* gives 4x4 with 3", model, ColorPictures(("black", "white"), train=9), parse_spec("auto,bgr")
+    )
 
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])
@@ -164,7 +169,11 @@ def test_a_tie_is_told() -> None:
 
 
 def test_without_pictures_there_is_an_error() -> None:
-    not_found("auto needs labelled training images, and colours has none", nearest_color(wanted("raw", "rgb")), ColorPictures())
+    not_found(
+        "auto needs labelled training images, and colours has none",
+        nearest_color(wanted("raw", "rgb")),
+        ColorPictures(),
+    )
 
 
 def test_without_a_readable_picture_there_is_an_error() -> None:
@@ -198,6 +207,26 @@ def test_pictures_are_read_once_and_not_too_many() -> None:
     assert len(pictures.names_read) == len(set(pictures.names_read)) == choice.samples == 400
     assert {name.split("/")[0] for name in pictures.names_read} == {"train"}
     assert {sum(f"/{name}/" in read for read in pictures.names_read) for name in NAMES} == {40}
+
+
+def test_large_pictures_are_not_kept() -> None:
+    kept: list[weakref.ref[NDArray[np.uint8]]] = []
+    most_alive = 0
+
+    def read(name: str) -> NDArray[np.uint8]:
+        nonlocal most_alive
+        most_alive = max(most_alive, sum(reference() is not None for reference in kept))
+        picture = pictures.picture(name)
+        kept.append(weakref.ref(picture))
+        return picture
+
+    pictures = ColorPictures(train=40, size=(50, 60))
+    splits = pictures.dataset.splits
+    detect_preprocess(
+        nearest_color(wanted("unit", "rgb")), "softmax", AUTO, Dataset("d", NAMES, splits, read), splits["train"]
+    )
+    assert len(kept) == 400
+    assert most_alive <= 1
 
 
 def test_a_clear_case_is_decided_on_few_pictures() -> None:

@@ -53,13 +53,13 @@ def test_labels_that_do_not_fit_are_refused() -> None:
     dataset = ColorPictures(("red", "blue", "cyan")).dataset
     with pytest.raises(DataError, match=r"^m has 4 classes and colours has 3 class folders; .* with --labels FILE$"):
         labels_for(None, Bundle(), dataset, 4, "m")
-    with pytest.raises(DataError, match="^m has 2 classes and colours has 3 class folders"):
+    with pytest.raises(DataError, match=r"^m has 2 classes and colours has 3 class folders"):
         labels_for(None, Bundle(), dataset, 1, "m")
-    with pytest.raises(BundleError, match="^expected 4 labels for the 4 classes of m, got 3$"):
+    with pytest.raises(BundleError, match=r"^expected 4 labels for the 4 classes of m, got 3$"):
         labels_for(("a", "b", "c"), Bundle(), dataset, 4, "m")
-    with pytest.raises(BundleError, match="^expected 4 labels for the 4 classes of m, got 3$"):
+    with pytest.raises(BundleError, match=r"^expected 4 labels for the 4 classes of m, got 3$"):
         labels_for(None, Bundle(labels=("a", "b", "c")), dataset, 4, "m")
-    with pytest.raises(BundleError, match="^m carries no labels; give its 4 class names"):
+    with pytest.raises(BundleError, match=r"^m carries no labels; give its 4 class names"):
         labels_for(None, Bundle(), unlabelled(), 4, "m")
 
 
@@ -147,7 +147,12 @@ def test_a_dynamic_size_comes_from_the_spec_or_the_card() -> None:
 
 
 def test_without_training_pictures_preprocessing_must_be_stated() -> None:
-    refused(PreprocessError, "auto needs labelled training images, and colours has none", MODEL, ColorPictures(test=9).dataset)
+    refused(
+        PreprocessError,
+        "auto needs labelled training images, and colours has none",
+        MODEL,
+        ColorPictures(test=9).dataset,
+    )
     strange = ColorPictures(("red",), train=9).dataset
     refused(DataError, "none of the classes", MODEL, strange, labels=[f"class {i}" for i in range(10)])
 

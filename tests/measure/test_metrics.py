@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm  # type: ignore[import-untyped]  # SciPy ships no types
+from scipy.stats import binomtest, norm
 from sklearn import metrics as reference
 
 from edgecnn.measure.metrics import (
@@ -68,7 +68,9 @@ def test_macro_averages_are_those_of_scikit_learn(case: tuple[NDArray[np.int64],
 def test_top_k_is_that_of_scikit_learn(k: int, classes: int) -> None:
     probabilities = probabilities_of(k, 200, classes)
     labels = np.random.default_rng(classes).integers(0, classes, 200)
-    expected = 1.0 if k >= classes else reference.top_k_accuracy_score(labels, probabilities, k=k, labels=range(classes))
+    expected = (
+        1.0 if k >= classes else reference.top_k_accuracy_score(labels, probabilities, k=k, labels=range(classes))
+    )
     assert top_k_accuracy(probabilities, labels, k) == pytest.approx(expected, abs=EXACT)
 
 

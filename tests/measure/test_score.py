@@ -1,5 +1,6 @@
 """A pass over a data set: the same as one by one, and nothing lost silently."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -36,12 +37,33 @@ def one_by_one(classifier: Classifier, pictures: ColorPictures, samples: Sequenc
 def test_any_number_of_workers_gives_what_one_by_one_gives(classifiers: list[Classifier], workers: int | None) -> None:
     pictures = ColorPictures(test=20, broken=BROKEN)
     samples = pictures.dataset.split("test")
+    started = time.perf_counter()
     scores = score(classifiers, pictures.dataset, samples, workers=workers)
+    assert 0 < scores.seconds <= time.perf_counter() - started
     assert scores.samples == tuple(sample for sample in samples if sample.name not in BROKEN)
     for classifier, probabilities in zip(classifiers, scores.probabilities, strict=True):
         np.testing.assert_array_equal(probabilities, one_by_one(classifier, pictures, scores.samples))
     assert sorted(pictures.names_read) == sorted(sample.name for sample in samples)  # each once, for all the models
-    assert scores.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("workers", "count", "crews"),
+    [(1, 200, 1), (3, 200, 3), (64, 200, 7), (64, 32, 1), (64, 33, 2), (None, 1, 1), (None, 200, 5)],
+)
+def test_no_more_workers_than_there_is_work(
+    classifiers: list[Classifier], monkeypatch: pytest.MonkeyPatch, workers: int | None, count: int, crews: int
+) -> None:
+    cloned, clone = [], Classifier.clone
+
+    def watched(self: Classifier) -> Classifier:
+        cloned.append(self)
+        return clone(self)
+
+    monkeypatch.setattr(Classifier, "clone", watched)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    pictures = ColorPictures(test=20)
+    score(classifiers, pictures.dataset, pictures.dataset.split("test")[:count], workers=workers)
+    assert cloned == classifiers * crews
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 65])
@@ -82,14 +104,14 @@ def test_predictions_and_agreement() -> None:
 
 def test_no_sample_is_an_error(classifiers: list[Classifier]) -> None:
     pictures = ColorPictures(train=1)
-    with pytest.raises(DataError, match="^colours has no images to measure on$"):
+    with pytest.raises(DataError, match=r"^colours has no images to measure on$"):
         score(classifiers, pictures.dataset, pictures.dataset.split("test"))
 
 
 def test_no_readable_sample_is_an_error(classifiers: list[Classifier]) -> None:
     names = [f"test/{name}/{i:03d}" for name in NAMES for i in range(4)]
     pictures = ColorPictures(test=4, broken=names)
-    with pytest.raises(DataError, match="^none of the 40 images of colours could be read: test/black/000: broken on"):
+    with pytest.raises(DataError, match=r"^none of the 40 images of colours could be read: test/black/000: broken on"):
         score(classifiers, pictures.dataset, pictures.dataset.split("test"), workers=3)
 
 

@@ -69,7 +69,7 @@ def test_every_head_gives_probabilities(head: str, expected: Any) -> None:
     assert classifier.head.kind == head.replace("reshaped", "softmax")
     for frame in FRAMES:
         probabilities = classifier.probabilities(frame)
-        assert (probabilities.shape, probabilities.dtype) == ((4,), np.float32)
+        assert (probabilities.shape, probabilities.dtype) == ((4,), np.dtype(np.float32))
         np.testing.assert_allclose(probabilities, expected(logits(frame)), atol=1e-6)
 
 
@@ -352,6 +352,4 @@ def test_equal_scores_keep_the_order_of_the_classes(bundle: bytes) -> None:
     classifier = Classifier(bundle)
     ranked = classifier.rank(np.array([0.2, 0.3, 0.2, 0.3], np.float32), top_k=9)
     assert [p.index for p in ranked] == [1, 3, 0, 2]
-    assert classifier.rank(np.array([0.2, 0.3, 0.2, 0.3], np.float32), top_k=1) == (
-        Prediction("bee", 1, pytest.approx(0.3)),
-    )
+    assert classifier.rank(np.array([0.25, 0.5, 0.25, 0.5], np.float32), top_k=1) == (Prediction("bee", 1, 0.5),)
