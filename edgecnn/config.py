@@ -65,6 +65,11 @@ class Preprocess:
             raise PreprocessError(f"expected std above 0, got {self.std}")
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.width, self.height
+
+    @property
     def channels(self) -> int:
         """Channels of the tensor: 1 for gray, else 3."""
         return 1 if self.color == "gray" else 3

@@ -59,5 +59,6 @@ class MissingExtraError(EdgecnnError):
     """An optional dependency is not installed; the message is the pip line that installs it."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} is not installed; type: pip install 'edgecnn[{extra}]'")
+        line = f"pip install 'edgecnn[{extra}]'" if extra else "pip install edgecnn"
+        super().__init__(f"{what} is not installed; type: {line}")
         self.extra = extra

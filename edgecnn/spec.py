@@ -37,6 +37,11 @@ class Spec:
     interpolation: str | None = None
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) in pixels, None when not stated."""
+        return (self.width, self.height) if self.width and self.height else None
+
+    @property
     def states_normalization(self) -> bool:
         """Whether the user said how pixels become numbers."""
         return self.normalization is not None or self.mean is not None or self.std is not None

@@ -73,8 +73,7 @@ def command(
             with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
                 file.write(content)
                 file.flush()
-                dimensions = (classifier.preprocess.width, classifier.preprocess.height)
-                memory = peak_rss_mb(os.fspath(file.name), threads=count, size=dimensions)
+                memory = peak_rss_mb(os.fspath(file.name), threads=count, size=classifier.preprocess.size)
             identity = {"schema": "edgecnn.benchmark/1", "model": str(model), "sha256": sha256_bytes(content)}
             machine = {"peak_rss_mb": memory, "machine": fingerprint(), "versions": versions()}
             records.append(identity | {"size_bytes": len(content)} | timing.to_dict() | machine)

@@ -61,8 +61,7 @@ def _preprocess(content: bytes, bundle: "Bundle", spec: "Spec", name: str) -> di
         from edgecnn.runtime.classifier import complete_preprocess
         from edgecnn.runtime.interpreter import Engine
 
-        size = (spec.width, spec.height) if spec.width and spec.height else None
-        known = complete_preprocess(spec, bundle, Engine(content, size=size), name)
+        known = complete_preprocess(spec, bundle, Engine(content, size=spec.size), name)
     elif bundle.card:
         known = bundle.card.preprocess
     elif bundle.metadata and bundle.metadata.mean:

@@ -24,7 +24,8 @@ def input_means(content: bytes, tensors: Sequence[NDArray[np.float32]]) -> list[
     """
     layers = weighted_layers(content)
     sums: dict[int, NDArray[np.float64]] = {}
-    engine = Engine(content, threads=2, keep_tensors=True)
+    height, width, _ = tensors[0].shape
+    engine = Engine(content, threads=2, size=(width, height), keep_tensors=True)
     for tensor in tensors:
         engine.run(tensor)
         for index in {layer.input for layer in layers}:

@@ -149,7 +149,7 @@ class _Search:
 
 
 def _probabilities(content: bytes, head: str, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
-    engine = Engine(content, threads=2)
+    engine = Engine(content, threads=2, size=(tensors.shape[2], tensors.shape[1]))
     stored = engine.input_type.quantize(tensors)
     raw = np.stack([engine.run(tensor) for tensor in stored])
     return Head(head, engine.output_type).probabilities(raw)

@@ -115,7 +115,7 @@ def convert_model(
     model, output = Path(model), Path(output)
     _check_early(model, output, dataset, config)
     loaded = _load(model, config, run)
-    engine = Engine(loaded.content, size=_stated_size(config.preprocess))
+    engine = Engine(loaded.content, size=config.preprocess.size)
     labels = labels_for(config.labels, loaded.bundle, dataset, engine.classes, str(model))
     calibration, measured, split = _samples(dataset, labels, config, run)
     with run.step("prepare pictures") as details:
@@ -221,7 +221,7 @@ def _load(path: Path, config: ConvertConfig, run: _Run) -> _Loaded:
         details.append(file.kind)
         if file.kind == "tflite":
             whole = read_model(path)
-            Engine(whole, size=_stated_size(config.preprocess))  # refuses what is no single-image classifier
+            Engine(whole, size=config.preprocess.size)  # refuses what is no single-image classifier
             if not is_float(whole):
                 raise ModelError(f"{path} is quantized already; give the float model it was made from")
             bare = with_metadata(whole, b"")  # metadata would point at labels that the result has not yet
@@ -242,10 +242,6 @@ def _export(source: KerasSource, spec: Spec) -> bytes:
         fixed = f"{source.width}x{source.height}"
         raise PreprocessError(f"{path} takes pictures of {fixed}, but --preprocess says {width}x{height}")
     return export_float(source, width=width, height=height)
-
-
-def _stated_size(spec: Spec) -> tuple[int, int] | None:
-    return (spec.width, spec.height) if spec.width and spec.height else None
 
 
 def _samples(

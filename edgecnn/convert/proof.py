@@ -48,7 +48,7 @@ def _identity(result: ConvertResult, content: bytes, name: str) -> dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(content)
-        memory = peak_rss_mb(os.fspath(path), size=(result.preprocess.width, result.preprocess.height))
+        memory = peak_rss_mb(os.fspath(path), size=result.preprocess.size)
     return {
         "schema": "edgecnn.benchmark/1",
         "model": f"{result.output.stem} ({name})",

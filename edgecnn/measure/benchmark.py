@@ -147,11 +147,10 @@ def timing_classifier(
     """
     spec = spec or Spec()
     bundle = open_bundle(content)
-    size = (spec.width, spec.height) if spec.width and spec.height else None
     if bundle.card is not None:
         preprocess = spec.over(bundle.card.preprocess)
         return Classifier(content, labels=labels, preprocess=preprocess, threads=threads)
-    engine = Engine(content, size=size)
+    engine = Engine(content, size=spec.size)
     numbers = [str(i) for i in range(max(2, engine.classes))]
     preprocess = spec.complete(engine.width, engine.height, "gray" if engine.channels == 1 else "rgb")
     return Classifier(content, labels=labels or bundle.labels or numbers, preprocess=preprocess, threads=threads)

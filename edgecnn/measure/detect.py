@@ -70,8 +70,7 @@ def detect_preprocess(
     Raises:
         PreprocessError: none beats chance clearly, or there are no pictures.
     """
-    size = (spec.width, spec.height) if spec.width and spec.height else None
-    engines = [Engine(content, size=size) for _ in range(2)]
+    engines = [Engine(content, size=spec.size) for _ in range(2)]
     engine = engines[0]
     tries = candidates(spec, width=engine.width, height=engine.height, channels=engine.channels)
     fitting_preprocess(tries[0], engine, "the model")  # all have one size and number of channels

@@ -95,10 +95,8 @@ def classifier_for(
     """
     spec = spec or Spec()
     bundle = open_bundle(content)
-    size = (spec.width, spec.height) if spec.width and spec.height else None
-    if size is None and bundle.card is not None:
-        size = (bundle.card.preprocess.width, bundle.card.preprocess.height)
-    engine = Engine(content, size=size)
+    known_size = bundle.card.preprocess.size if bundle.card else None
+    engine = Engine(content, size=spec.size or known_size)
     names = labels_for(labels, bundle, dataset, engine.classes, name)
     head = bundle.card.head if bundle.card else describe(content).head
     known = spec.states_normalization or (_says_preprocess(bundle) and not spec.auto)

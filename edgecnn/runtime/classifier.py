@@ -118,7 +118,7 @@ class Classifier:
     def clone(self) -> Classifier:
         """The same classifier with an interpreter of its own, for another thread."""
         twin = copy.copy(self)
-        twin.engine = Engine(self._content, threads=self.threads, size=(self.preprocess.width, self.preprocess.height))
+        twin.engine = Engine(self._content, threads=self.threads, size=self.preprocess.size)
         return twin
 
     def rank(self, probabilities: NDArray[np.float32], top_k: int = 5) -> tuple[Prediction, ...]:
@@ -199,8 +199,8 @@ def fitting_preprocess(preprocess: Preprocess, engine: Engine, name: str) -> Pre
 
 
 def _size(stated: Preprocess | Spec | None, bundle: Bundle) -> tuple[int, int] | None:
-    source = stated if stated is not None and stated.width else (bundle.card.preprocess if bundle.card else None)
-    return (source.width, source.height) if source and source.width and source.height else None
+    known = bundle.card.preprocess.size if bundle.card else None
+    return (stated.size if stated is not None else None) or known
 
 
 def _parsed(text: str) -> Spec:

@@ -129,7 +129,7 @@ def _runtime() -> tuple[str, Any]:
             return name, import_module(name).Interpreter
         except ImportError:
             continue
-    raise MissingExtraError("a TFLite runtime (ai-edge-litert)", "train")
+    raise MissingExtraError("a TFLite runtime (ai-edge-litert)", "")
 
 
 def _keeping_interpreter(interpreter_class: Any, content: bytes, threads: int) -> Any:

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -162,14 +161,3 @@ def test_an_error_on_a_terminal_has_a_line_of_its_own(place: Path) -> None:
     assert code == 1
     assert "open data" in output
     assert seen(output)[0].startswith("Error: expected a folder, an archive or one of")
-
-
-def test_control_c_says_aborted(place: Path) -> None:
-    arguments = ("benchmark", "float.tflite", "--runs", "1000000")
-    process = start(*arguments, place=place, stdout=-1, stderr=-1, text=True)
-    try:
-        process.communicate(timeout=2)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err.strip()) == (1, "", "Aborted!")

@@ -207,8 +207,9 @@ def test_the_calls_that_real_models_make_are_allowed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["both.h5", "both.keras", "both.hdf5", "both.zip", "both"])
 def test_a_file_of_two_kinds_is_not_looked_at_as_one_and_loaded_as_the_other(
-    files: dict[str, Path], name: str, tmp_path: Path
+    files: dict[str, Path], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where the harmful call would write
     harmless, harmful = io.BytesIO(), with_config(files["tf_keras h5"], tmp_path / "harmful", call_of("io.write_file"))
     with zipfile.ZipFile(harmless, "w") as file:
         file.writestr("config.json", '{"class_name": "Sequential", "config": {}}')

@@ -25,7 +25,7 @@ class Clock:
     """Time that passes only when it is told to."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = 1000.0
 
     def perf_counter(self) -> float:
         return self.now

@@ -348,6 +348,13 @@ def test_a_gray_model_takes_frames_of_every_kind() -> None:
         np.testing.assert_allclose(classifier.probabilities(frame), expected, atol=1e-6)
 
 
+def test_five_classes_are_named_when_nothing_is_said() -> None:
+    model = linear(RNG.normal(size=(7, 48)))
+    classifier = Classifier(model, labels=tuple("abcdefg"), preprocess="unit")
+    assert len(classifier.classify(FRAMES[0])) == len(classifier.rank(classifier.probabilities(FRAMES[0]))) == 5
+    assert len(classifier.classify(FRAMES[0], top_k=7)) == 7
+
+
 def test_equal_scores_keep_the_order_of_the_classes(bundle: bytes) -> None:
     classifier = Classifier(bundle)
     ranked = classifier.rank(np.array([0.2, 0.3, 0.2, 0.3], np.float32), top_k=9)

@@ -267,7 +267,7 @@ def test_the_runtime_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_any_runtime_the_line_to_type_is_said(model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "ai_edge_litert", "tflite_runtime", "tensorflow")
-    with pytest.raises(MissingExtraError, match=r"TFLite runtime .* is not installed; type: pip install 'edgecnn"):
+    with pytest.raises(MissingExtraError, match=r"TFLite runtime .* is not installed; type: pip install edgecnn"):
         Engine(model)
 
 
