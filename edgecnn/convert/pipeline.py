@@ -38,6 +38,7 @@ from edgecnn.runtime.interpreter import Engine
 from edgecnn.spec import Spec
 
 _PARITY_SAMPLES = 8
+_CHECK_SAMPLES = 32  # pictures that tell the kind of the head
 
 
 class Observer(Protocol):
@@ -120,9 +121,10 @@ def convert_model(
     calibration, measured, split = _samples(dataset, labels, config, run)
     with run.step("prepare pictures") as details:
         preprocess, choice = _preprocess(loaded, engine, dataset, calibration, config, run)
-        samples = balanced(calibration, config.calibration_samples, seed=config.seed)
+        wanted = config.calibration_samples if config.quantize in STATIC else _CHECK_SAMPLES
+        samples = balanced(calibration, wanted, seed=config.seed)
         tensors = _tensors(dataset, samples, preprocess, run)
-        details += [choice["detail"], f"{len(tensors)} calibration images"]
+        details += [choice["detail"], f"{len(tensors)} training images"]
     head = _confirmed_head(loaded, tensors)
     parity = _parity(loaded, tensors, run)
     with run.step(f"quantize to {config.quantize}") as details:
@@ -302,7 +304,7 @@ def _confirmed_head(loaded: _Loaded, tensors: Sequence[NDArray[np.float32]]) -> 
     if loaded.head != "logits":
         return loaded.head
     engine = Engine(loaded.content, size=(tensors[0].shape[1], tensors[0].shape[0]))
-    outputs = np.stack([engine.run(tensor) for tensor in tensors[:32]])
+    outputs = np.stack([engine.run(tensor) for tensor in tensors[:_CHECK_SAMPLES]])
     sums_to_one = engine.classes > 1 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3) and outputs.min() >= 0
     return "softmax" if sums_to_one else "logits"
 

@@ -90,6 +90,8 @@ class ConvertResult:
             "preprocess_choice": self.choice,
             "steps": [asdict(step) for step in self.steps],
             "accuracy": self.accuracy,
+            "skipped": len(self.scores.skipped),
+            "skipped_images": [{"image": name, "reason": reason} for name, reason in self.scores.skipped],
             "max_drop": self.config.max_drop,
             "within_budget": self.within_budget,
             "layers_kept_float": [],
