@@ -12,13 +12,16 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
 
     Text is written as UTF-8. The temporary file lies in the same folder, because a rename is atomic
-    only inside one file system.
+    only inside one file system. Devices and pipes, such as /dev/stdout, are written to.
 
     Raises:
         DataError: the folder is missing or cannot be written.
     """
     path = Path(path)
     payload = content.encode() if isinstance(content, str) else content
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or pipe, which must not be replaced
+        path.write_bytes(payload)
+        return
     try:
         handle, temporary = tempfile.mkstemp(prefix=".edgecnn-", suffix=".part", dir=path.parent)
     except OSError as exc:

@@ -159,3 +159,15 @@ def test_names_that_are_no_unicode_have_a_hash_too(tmp_path: Path) -> None:
 def test_what_does_not_exist_has_no_hash(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^cannot read .*missing: No such file or directory$"):
         sha256_path(tmp_path / "missing")
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomic(pipe, "text")
+        assert os.read(reader, 10) == b"text"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()

@@ -89,10 +89,7 @@ def quantize(
     """
     if kind == "float32":
         return Quantized(content)
-    try:
-        import ai_edge_quantizer  # noqa: F401
-    except ImportError as exc:
-        raise MissingExtraError("ai-edge-quantizer", "quantize") from exc
+    require_quantizer()
     if kind not in STATIC:
         return Quantized(_apply(content, _recipe(kind, io), {}))
     if not tensors:
@@ -107,6 +104,18 @@ def quantize(
     search.attempt(search.best.range_quantile, "octav", bias_correction=True)
     search.attempt(search.best.range_quantile, search.best.weights, bias_correction=False)
     return Quantized(search.build(search.best, io), search.best, tuple(search.candidates))
+
+
+def require_quantizer() -> None:
+    """Check that models can be quantized here.
+
+    Raises:
+        MissingExtraError: ai-edge-quantizer is not installed.
+    """
+    try:
+        import ai_edge_quantizer  # noqa: F401
+    except ImportError as exc:
+        raise MissingExtraError("ai-edge-quantizer", "quantize") from exc
 
 
 class _Search:

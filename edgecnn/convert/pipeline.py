@@ -18,7 +18,7 @@ from edgecnn.bundle.bundle import Bundle, open_bundle, seal
 from edgecnn.bundle.card import Card
 from edgecnn.bundle.tflite import describe, with_metadata, with_signature
 from edgecnn.bundle.weights import is_float
-from edgecnn.compress.quantize import STATIC, quantize
+from edgecnn.compress.quantize import STATIC, quantize, require_quantizer
 from edgecnn.config import Preprocess
 from edgecnn.convert.options import ConvertConfig
 from edgecnn.convert.result import ConvertResult, Step
@@ -147,7 +147,7 @@ def convert_model(
         accuracy = _accuracy(scores, split, labelled=dataset.labelled)
         details.append(f"{accuracy['samples']} images of the {split} split")
         if scores.skipped:
-            run.notes.append(f"{len(scores.skipped)} images could not be read and were skipped")
+            run.notes.append(f"images skipped because they cannot be read: {len(scores.skipped)}")
     with run.step("seal and write") as details:
         used = samples if config.quantize in STATIC else ()
         card = Card(
@@ -213,6 +213,8 @@ def _check_early(model: Path, output: Path, dataset: Dataset, config: ConvertCon
         raise DataError(f"cannot write {output}: it is a folder or a device; name a .tflite file")
     if output.exists() and model.exists() and output.samefile(model):
         raise DataError(f"cannot write {output}: it is the model itself; name another file")
+    if config.quantize != "float32":
+        require_quantizer()
     if config.max_drop is not None and not dataset.labelled:
         raise DataError(f"--max-drop needs labelled images, and {dataset.name} has no class folders")
 

@@ -118,7 +118,7 @@ def test_pictures_that_cannot_be_read_are_counted_and_named(
         assert result.accuracy["samples"] == 22
         assert sorted(name for name, _ in result.scores.skipped) == ["test/green/green2.png", "test/red/red3.png"]
         assert [note.split(":")[1].strip() for note in result.notes if "calibration skipped" in note] != []
-        assert "2 images could not be read and were skipped" in result.notes
+        assert "images skipped because they cannot be read: 2" in result.notes
     for path in data.rglob("*.png"):
         path.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"none of the 33 calibration images of data could be read"):
