@@ -8,6 +8,7 @@ with means measured on calibration pictures instead of derived from batch normal
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ def _identity(layer: WeightedLayer) -> tuple[str, tuple[int, ...]]:
 
 def _mean_shift(layer: WeightedLayer, error: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float32]:
     """Mean of (error of the weights) times (input), per output channel."""
+    shift: NDArray[np.floating[Any]]
     if layer.kind == "DEPTHWISE_CONV_2D":  # each input channel feeds a run of `multiplier` output channels
         shift = error.sum(axis=(0, 1, 2)) * np.repeat(mean, error.shape[-1] // len(mean))
     elif layer.kind == "CONV_2D":  # grouped convolutions see the channels of their group only
