@@ -288,7 +288,7 @@ def _calibration(record: dict[str, Any]) -> charts.BarChart | None:
 
 def _candidate(item: dict[str, Any]) -> str:
     quantile = item["range_quantile"]
-    words = ["whole range" if quantile is None or quantile == 1 else f"{100 * quantile:g}{n.SPACE}%"]
+    words = ["all" if quantile is None or quantile == 1 else f"{100 * quantile:g}{n.SPACE}%"]
     if item.get("weights") is not None:
         words.append(f"{item['weights']} weights")
     if item.get("bias_correction") is not None:

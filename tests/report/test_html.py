@@ -230,7 +230,7 @@ def test_the_calibration_that_was_chosen_is_marked() -> None:
     )
     best = [text.replace(n.SPACE, " ") for text in page.titles_of("best")]
     assert best == ["90 %, octav weights, biases corrected: 0.200"]
-    assert "whole range" in page.text("text")
+    assert re.search(r"\ball\b", page.text("text"))
 
 
 def test_what_is_not_known_is_said() -> None:
