@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.bundle.archive import IDENTIFIER, check_identifier
-from edgecnn.errors import ModelError
+from edgecnn.errors import MissingExtraError, ModelError
 
 MOST_ITEMS: Final = 50_000  # of one kind, far above any classifier; a damaged length must not keep us busy
 _ALIGNMENT: Final = 16  # of weights, as the schema's force_align asks
@@ -27,9 +27,17 @@ _VECTORS: Final = {
 
 
 def unpack(content: bytes) -> Any:
-    """The model as the schema's ModelT, after checks that keep damaged files from taking time and memory."""
+    """The model as the schema's ModelT, after checks that keep damaged files from taking time and memory.
+
+    Raises:
+        ModelError: no TFLite model, or a damaged one.
+        MissingExtraError: LiteRT, whose schema this is, is not installed.
+    """
     check_identifier(content)
-    from ai_edge_litert import schema_py_generated as schema
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ImportError as exc:  # tflite-runtime runs bundles, but brings no schema to read other models with
+        raise MissingExtraError("ai-edge-litert, which reads what is no bundle of edgecnn,", "") from exc
 
     with damage():
         root = schema.Model.GetRootAs(content, 0)

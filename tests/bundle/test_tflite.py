@@ -1,5 +1,6 @@
 """Reading and editing the flatbuffer, on models made by hand and on real ones."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from edgecnn.bundle.archive import append_archive
 from edgecnn.bundle.metadata import METADATA_NAME
 from edgecnn.bundle.tflite import TensorInfo, describe, first_signature, model_part, with_metadata, with_signature
-from edgecnn.errors import BundleError, ModelError
+from edgecnn.errors import BundleError, MissingExtraError, ModelError
 
 MakeModel = Callable[..., bytes]
 
@@ -286,3 +287,9 @@ def test_damaged_real_models_are_read_or_one_clear_error(shared_data: Path) -> N
         places = random.integers(0, len(content) if random.random() < 0.5 else 20_000, 20)
         damaged[places] = random.choice([0, 1, 4, 127, 255], 20)
         assert "\n" not in complaint(with_signature, damaged.tobytes()) + complaint(describe, damaged.tobytes())
+
+
+def test_without_the_schema_the_line_to_type_is_said(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(MissingExtraError, match="no bundle of edgecnn, is not installed; type: pip install edgecnn"):
+        describe(make_model())
