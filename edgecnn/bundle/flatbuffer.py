@@ -37,7 +37,7 @@ def unpack(content: bytes) -> Any:
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as exc:  # tflite-runtime runs bundles, but brings no schema to read other models with
-        raise MissingExtraError("ai-edge-litert, which reads what is no bundle of edgecnn,", "") from exc
+        raise MissingExtraError("ai-edge-litert, which looks into model files,", "") from exc
 
     with damage():
         root = schema.Model.GetRootAs(content, 0)

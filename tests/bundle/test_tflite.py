@@ -291,5 +291,5 @@ def test_damaged_real_models_are_read_or_one_clear_error(shared_data: Path) -> N
 
 def test_without_the_schema_the_line_to_type_is_said(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    with pytest.raises(MissingExtraError, match="no bundle of edgecnn, is not installed; type: pip install edgecnn"):
+    with pytest.raises(MissingExtraError, match="looks into model files, is not installed; type: pip install edgecnn"):
         describe(make_model())
