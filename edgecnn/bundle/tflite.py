@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.bundle.archive import Archive
 from edgecnn.bundle.flatbuffer import MOST_ITEMS, damage, enum_names, operator_names, pack, text, unpack
 from edgecnn.bundle.metadata import METADATA_NAME
 from edgecnn.errors import ModelError
@@ -161,16 +160,6 @@ def with_metadata(content: bytes, payload: bytes) -> bytes:
         model.buffers[index : index + 1] = [buffer]
         model.metadata.append(entry)
         return pack(model)
-
-
-def model_part(content: bytes) -> bytes:
-    """The flatbuffer alone, without a zip archive behind it.
-
-    Raises:
-        ModelError: no TFLite model.
-        BundleError: the archive is damaged.
-    """
-    return content[: Archive(content).start]
 
 
 class _Graph:

@@ -52,14 +52,8 @@ def command(
       edgecnn benchmark model.tflite
       edgecnn benchmark float.tflite int8.tflite --threads 1,2,4
     """
-    import os
-    import tempfile
-
     from edgecnn.data.images import read_image
-    from edgecnn.files import sha256_bytes
-    from edgecnn.measure.benchmark import benchmark, timing_classifier
-    from edgecnn.measure.machine import fingerprint, versions
-    from edgecnn.measure.memory import peak_rss_mb
+    from edgecnn.measure.benchmark import benchmark, benchmark_record, timing_classifier
 
     spec, names = read_spec(preprocess), label_names(labels)
     frame = read_image(image) if image else None
@@ -67,16 +61,9 @@ def command(
     records = []
     for count in threads:
         ready = [timing_classifier(content, labels=names, spec=spec, threads=count) for content in contents]
-        for model, content, classifier, timing in zip(
-            models, contents, ready, benchmark(ready, frame, runs=runs, warmup=warmup), strict=True
-        ):
-            with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
-                file.write(content)
-                file.flush()
-                memory = peak_rss_mb(os.fspath(file.name), threads=count, size=classifier.preprocess.size)
-            identity = {"schema": "edgecnn.benchmark/1", "model": str(model), "sha256": sha256_bytes(content)}
-            machine = {"peak_rss_mb": memory, "machine": fingerprint(), "versions": versions()}
-            records.append(identity | {"size_bytes": len(content)} | timing.to_dict() | machine)
+        timings = benchmark(ready, frame, runs=runs, warmup=warmup)
+        for model, content, classifier, timing in zip(models, contents, ready, timings, strict=True):
+            records.append(benchmark_record(str(model), content, timing, size=classifier.preprocess.size))
     if as_json:
         emit_json(records)
         return
@@ -91,7 +78,7 @@ def _show(records: list[dict[str, Any]]) -> None:
             Path(record["model"]).name,
             str(record["threads"]),
             *(f"{record[key]:.3f}" for key in ("p50_ms", "p90_ms", "min_ms", "first_ms")),
-            "?" if record["peak_rss_mb"] is None else f"{record['peak_rss_mb']:.0f} MiB",
+            "?" if record["peak_rss_mb"] is None else f"{record['peak_rss_mb']:.0f} MB",
             f"{first['p50_ms'] / record['p50_ms']:.2f}",
         )
         for record in records

@@ -189,9 +189,9 @@ def _recipe(kind: str, io: str, weights: str = "min-max") -> Any:
     manager = recipe_manager.RecipeManager()
     everything = ".*"
     if kind == "float16":
-        weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
         config = qtyping.OpQuantizationConfig(
-            weight_tensor_config=weights,
+            weight_tensor_config=half,
             compute_precision=qtyping.ComputePrecision.FLOAT,
             explicit_dequantize=True,
         )

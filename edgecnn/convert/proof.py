@@ -1,17 +1,13 @@
 """The evidence behind a conversion: full evaluation, latency and memory side by side, pictures to look at."""
 
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from edgecnn.convert.result import ConvertResult
 from edgecnn.data.dataset import Dataset
 from edgecnn.files import sha256_bytes
-from edgecnn.measure.benchmark import benchmark
+from edgecnn.measure.benchmark import benchmark, benchmark_record
 from edgecnn.measure.examples import pick_examples
-from edgecnn.measure.machine import fingerprint, versions
-from edgecnn.measure.memory import peak_rss_mb
+from edgecnn.measure.machine import fingerprint
 
 
 def prove(result: ConvertResult, dataset: Dataset, *, runs: int = 200, threads: int = 1) -> dict[str, Any]:
@@ -25,11 +21,10 @@ def prove(result: ConvertResult, dataset: Dataset, *, runs: int = 200, threads: 
     pair = [result.classifier(float_model=True, threads=threads), result.classifier(threads=threads)]
     timings = benchmark(pair, dataset.read(result.scores.samples[0]), runs=runs)
     record = result.to_dict()
+    names = ("float32", result.config.quantize)
     record["benchmark"] = [
-        _identity(result, content, name) | timing.to_dict()
-        for timing, content, name in zip(
-            timings, (result.float_content, result.content), ("float32", result.config.quantize), strict=True
-        )
+        benchmark_record(f"{result.output.stem} ({name})", content, timing, size=result.preprocess.size)
+        for name, content, timing in zip(names, (result.float_content, result.content), timings, strict=True)
     ]
     if len(result.scores.probabilities) > 1:
         record["examples"] = pick_examples(dataset, result.scores, result.labels)
@@ -42,19 +37,3 @@ def prove(result: ConvertResult, dataset: Dataset, *, runs: int = 200, threads: 
             for name, content in (("float", result.float_content), ("output", result.content))
         }
     return record | {"machine": fingerprint()}
-
-
-def _identity(result: ConvertResult, content: bytes, name: str) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(content)
-        memory = peak_rss_mb(os.fspath(path), size=result.preprocess.size)
-    return {
-        "schema": "edgecnn.benchmark/1",
-        "model": f"{result.output.stem} ({name})",
-        "sha256": sha256_bytes(content),
-        "size_bytes": len(content),
-        "peak_rss_mb": memory,
-        "machine": fingerprint(),
-        "versions": versions(),
-    }

@@ -1,5 +1,7 @@
 """Latency of classifiers, stage by stage. Several models are timed in turn, so that all share the machine's moods."""
 
+import os
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 
 from edgecnn.bundle.bundle import open_bundle
 from edgecnn.errors import EdgecnnError
+from edgecnn.files import sha256_bytes
+from edgecnn.measure.machine import fingerprint, versions
+from edgecnn.measure.memory import peak_rss_mb
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.interpreter import Engine
 from edgecnn.spec import Spec
@@ -135,6 +140,27 @@ def _timing(classifier: Classifier, rows: list[tuple[float, float, float]], init
         postprocess_ms=float(np.median(postprocess)),
         histogram=tuple((round(float(edge), 5), int(n)) for edge, n in zip(edges, counts, strict=False)),
     )
+
+
+def benchmark_record(model: str, content: bytes, timing: Timing, *, size: tuple[int, int]) -> dict[str, Any]:
+    """The `benchmark` JSON record: a timing with the model's identity, its peak memory and the machine.
+
+    Args:
+        model: what the record calls the model.
+        content: the whole `.tflite`.
+        size: (width, height) of its input.
+
+    Raises:
+        ModelError: the model does not run in a fresh process.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.tflite")
+        with open(path, "wb") as file:
+            file.write(content)
+        memory = peak_rss_mb(path, threads=timing.threads, size=size)
+    identity = {"schema": "edgecnn.benchmark/1", "model": model, "sha256": sha256_bytes(content)}
+    machine = {"peak_rss_mb": memory, "machine": fingerprint(), "versions": versions()}
+    return identity | {"size_bytes": len(content)} | timing.to_dict() | machine
 
 
 def timing_classifier(

@@ -15,7 +15,7 @@ from edgecnn.errors import ModelError
 
 
 def peak_rss_mb(path: str | os.PathLike[str], *, threads: int = 1, size: tuple[int, int] | None = None) -> float | None:
-    """Peak resident memory in MiB of a new process that loads the model and runs it once.
+    """Peak resident memory in MB (10^6 bytes) of a new process that loads the model and runs it once.
 
     That includes Python, NumPy and the TFLite runtime. None where the system does not tell (no /proc).
 
@@ -43,7 +43,7 @@ def _run_once(path: str, threads: int, size: tuple[int, int] | None) -> float | 
     except OSError:
         return None
     line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
-    return round(int(line.split()[1]) / 1024, 1) if line else None
+    return round(int(line.split()[1]) * 1024 / 1e6, 1) if line else None
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgecnn.bundle.archive import Archive
 from edgecnn.bundle.bundle import CARD_FILE, LABELS_FILE, Bundle, open_bundle, seal
 from edgecnn.bundle.card import Card
 from edgecnn.bundle.metadata import METADATA_NAME, pack_metadata, read_metadata
-from edgecnn.bundle.tflite import describe, model_part
+from edgecnn.bundle.tflite import describe
 from edgecnn.config import Preprocess
 from edgecnn.errors import BundleError, ModelError
 
@@ -164,7 +165,7 @@ def test_metadata_without_labels_is_no_damage(make_model: MakeModel) -> None:
 
 def resealed(sealed: bytes, **files: bytes) -> bytes:
     """The bundle with other content in its files, in an archive that is whole."""
-    file = io.BytesIO(model_part(sealed))
+    file = io.BytesIO(sealed[: Archive(sealed).start])
     with zipfile.ZipFile(file, "a") as archive:
         for name, data in files.items():
             archive.writestr(f"{name}.txt" if name == "labels" else f"{name}.json", data)
@@ -205,7 +206,7 @@ def test_a_bundle_that_is_cut_off_is_one_clear_error(
 def test_any_damage_is_read_or_one_clear_error(make_model: MakeModel, make_card: MakeCard, data: st.DataObject) -> None:
     sealed = seal(make_model(), labels=["a", "b", "c"], preprocess=PREPROCESS, card=make_card())
     content = bytearray(sealed)
-    start = len(model_part(sealed)) if data.draw(st.booleans()) else 0
+    start = Archive(sealed).start if data.draw(st.booleans()) else 0
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(start, len(content) - 1))] = data.draw(st.integers(0, 255))
     message = ""
@@ -220,6 +221,7 @@ def test_any_damage_is_read_or_one_clear_error(make_model: MakeModel, make_card:
 
 COLD = """
 import sys
+from edgecnn.bundle.archive import Archive
 from edgecnn.bundle.bundle import open_bundle
 bundle = open_bundle(open(sys.argv[1], "rb").read())
 print(bundle.labels[0], sorted({name.partition(".")[0] for name in sys.modules}), sep="\\n")

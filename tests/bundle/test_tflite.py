@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edgecnn.bundle.archive import append_archive
 from edgecnn.bundle.metadata import METADATA_NAME
-from edgecnn.bundle.tflite import TensorInfo, describe, first_signature, model_part, with_metadata, with_signature
-from edgecnn.errors import BundleError, MissingExtraError, ModelError
+from edgecnn.bundle.tflite import TensorInfo, describe, first_signature, with_metadata, with_signature
+from edgecnn.errors import MissingExtraError, ModelError
 
 MakeModel = Callable[..., bytes]
 
@@ -185,15 +185,7 @@ def test_an_edited_model_computes_the_same(make_model: MakeModel) -> None:
     assert run(with_metadata(with_signature(content), b"x")) == run(content)
 
 
-def test_the_model_part_ends_before_the_archive(make_model: MakeModel) -> None:
-    content = make_model()
-    sealed = append_archive(content, {"labels.txt": b"a\nb\n"})
-    assert model_part(sealed) == model_part(content) == content
-    with pytest.raises(BundleError, match="zip archive at the end of the model is damaged"):
-        model_part(sealed[:-10] + b"\xff\xff\xff\0" + sealed[-6:])
-
-
-@pytest.mark.parametrize("read", [describe, with_signature, first_signature, model_part])
+@pytest.mark.parametrize("read", [describe, with_signature, first_signature])
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"PK\3\4 and more", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_model_is_refused(read: Callable[[bytes], object], content: bytes) -> None:
     with pytest.raises(ModelError, match=r"expected a TFLite model \(bytes 4 to 8 are b'TFL3'\)"):
