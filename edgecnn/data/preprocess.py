@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
 _MOST_REMAPPED = 32_766  # cv2.remap's 16-bit positions
+_HIGH_BIT = np.array(0x80, np.uint8)
 # (channels of the frame, its order, order of the tensor) -> OpenCV's conversion, None where nothing is to do
 _CONVERSIONS: dict[tuple[int, str, str], int | None] = {
     (3, "bgr", "rgb"): cv2.COLOR_BGR2RGB,
@@ -45,6 +46,8 @@ _CONVERSIONS: dict[tuple[int, str, str], int | None] = {
 class Preprocessor:
     """Turns uint8 frames of any size into tensors of one size, type and normalization.
 
+    Not thread-safe: it keeps a buffer between frames.
+
     Args:
         preprocess: what the model needs.
         tensor: element type of the model's input; an integer type is quantized in the same table.
@@ -55,6 +58,14 @@ class Preprocessor:
         self.tensor = tensor or TensorType()
         self._table = lookup_table(preprocess, self.tensor)
         self._shortcut = _shortcut(self._table)
+        self._shape = (preprocess.height, preprocess.width, preprocess.channels)
+        self._pixels = np.empty(self._shape, np.uint8)
+        # What `_prepare` found for frames of one shape and colour order.
+        self._known: tuple[tuple[int, ...], str] = (), ""
+        self._part: tuple[slice, slice] | None = None  # of the frame that is used
+        self._place: tuple[slice, slice] | None = None  # in the tensor that is filled
+        self._conversion: int | None = None
+        self._scaled: NDArray[np.uint8] | None = None  # the tensor's size, still in the frame's colours
 
     def __call__(self, frame: NDArray[np.uint8], color: str = "bgr") -> NDArray[Any]:
         """One frame to one tensor.
@@ -70,21 +81,62 @@ class Preprocessor:
         Raises:
             ImageError: the frame is not uint8 or has another shape.
         """
-        pixels = self.pixels(frame, color)
-        if self._shortcut == "same":
-            return pixels
+        tensor = np.empty(self._shape, self._table.dtype)
+        self.write(frame, tensor, color)
+        return tensor
+
+    def write(self, frame: NDArray[np.uint8], tensor: NDArray[Any], color: str = "bgr") -> None:
+        """As a call, but into a contiguous tensor that is there: for frames of one size nothing is allocated.
+
+        Raises:
+            ImageError: the frame is not uint8 or has another shape.
+        """
+        pixels = tensor.view(np.uint8) if self._shortcut else self._pixels
+        self._write_pixels(frame, pixels, color)
         if self._shortcut == "flip":  # int8 = uint8 - 128, which is one bit
-            return (pixels ^ np.uint8(0x80)).view(np.int8)
-        return cv2.LUT(pixels, self._table).reshape(pixels.shape)
+            np.bitwise_xor(pixels, _HIGH_BIT, pixels)
+        elif not self._shortcut:
+            cv2.LUT(pixels, self._table, dst=tensor)
 
     def pixels(self, frame: NDArray[np.uint8], color: str = "bgr") -> NDArray[np.uint8]:
         """The frame in the tensor's size and colour order, still uint8: (height, width, channels)."""
+        pixels = np.empty(self._shape, np.uint8)
+        self._write_pixels(frame, pixels, color)
+        return pixels
+
+    def _write_pixels(self, frame: NDArray[np.uint8], pixels: NDArray[np.uint8], color: str) -> None:
+        if (frame.shape, color) != self._known or frame.dtype != np.uint8:
+            self._prepare(frame, color)
+        if self._part is not None:
+            frame = frame[self._part]
+        if self._place is not None:
+            pixels[:] = 0
+            pixels = pixels[self._place]
+        if self._conversion is not None:
+            if self._scaled is not None:
+                _scale(frame, self._scaled, self.preprocess.interpolation)
+                frame = self._scaled
+            cv2.cvtColor(frame, self._conversion, pixels)
+        elif frame.shape[:2] == pixels.shape[:2]:
+            np.copyto(pixels, frame.reshape(pixels.shape))
+        else:
+            _scale(frame, pixels, self.preprocess.interpolation)
+
+    def _prepare(self, frame: NDArray[np.uint8], color: str) -> None:
+        """What to do with frames of this shape: what part to take, where to put it, a buffer, a conversion."""
         want = self.preprocess
-        conversion = _conversion(frame, color, want.color)
-        resized = _resize(frame, want)
-        if conversion is not None:
-            resized = np.asarray(cv2.cvtColor(resized, conversion), np.uint8)
-        return np.ascontiguousarray(resized).reshape(want.height, want.width, want.channels)
+        self._conversion = _conversion(frame, color, want.color)
+        self._part = self._place = self._scaled = None
+        size, target = frame.shape[:2], (want.height, want.width)
+        if want.fit == "center-crop":
+            size = _largest(target, size)
+            self._part = _middle(size, frame.shape[:2])
+        elif want.fit == "letterbox":
+            target = _largest(size, target)
+            self._place = _middle(target, (want.height, want.width))
+        if self._conversion is not None and size != target:
+            self._scaled = np.empty((*target, *frame.shape[2:]), np.uint8)
+        self._known = frame.shape, color
 
 
 def lookup_table(preprocess: Preprocess, tensor: TensorType) -> NDArray[Any]:
@@ -119,38 +171,31 @@ def _conversion(frame: NDArray[np.uint8], color: str, wanted: str) -> int | None
     return _CONVERSIONS[key]
 
 
-def _resize(frame: NDArray[np.uint8], want: Preprocess) -> NDArray[np.uint8]:
-    height, width = frame.shape[:2]
-    if want.fit == "center-crop":
-        crop_width = min(width, max(1, round(height * want.width / want.height)))
-        crop_height = min(height, max(1, round(width * want.height / want.width)))
-        top, left = (height - crop_height) // 2, (width - crop_width) // 2
-        frame = frame[top : top + crop_height, left : left + crop_width]
-        height, width = crop_height, crop_width
-    if want.fit == "letterbox":
-        factor = min(want.width / width, want.height / height)
-        inner = (max(1, round(width * factor)), max(1, round(height * factor)))
-        left, top = (want.width - inner[0]) // 2, (want.height - inner[1]) // 2
-        picture = _scale(frame, inner, want.interpolation)
-        bottom, right = want.height - inner[1] - top, want.width - inner[0] - left
-        bordered = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
-        return np.asarray(bordered, np.uint8)
-    if (height, width) == (want.height, want.width):
-        return frame
-    return _scale(frame, (want.width, want.height), want.interpolation)
+def _largest(aspect: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
+    """The largest (height, width) of an aspect inside a box, in whole pixels."""
+    factor = min(box[0] / aspect[0], box[1] / aspect[1])
+    return max(1, round(aspect[0] * factor)), max(1, round(aspect[1] * factor))
 
 
-def _scale(frame: NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
-    """The frame resized to (width, height)."""
-    if interpolation == "corner":
-        if max(frame.shape[:2]) > _MOST_REMAPPED:
-            raise ImageError(
-                f"expected a frame of at most {_MOST_REMAPPED} pixels a side for the interpolation corner, "
-                f"got {frame.shape[1]}x{frame.shape[0]}; shrink it first"
-            )
-        maps = _corner_maps((frame.shape[1], frame.shape[0]), size)
-        return np.asarray(cv2.remap(frame, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    return np.asarray(cv2.resize(frame, size, interpolation=_INTERPOLATION[interpolation]), np.uint8)
+def _middle(size: tuple[int, int], box: tuple[int, int]) -> tuple[slice, slice]:
+    """Where (height, width) lies in the middle of a box."""
+    top, left = (box[0] - size[0]) // 2, (box[1] - size[1]) // 2
+    return slice(top, top + size[0]), slice(left, left + size[1])
+
+
+def _scale(frame: NDArray[np.uint8], pixels: NDArray[np.uint8], interpolation: str) -> None:
+    """Resize the frame into `pixels`, which has as many channels."""
+    size = (pixels.shape[1], pixels.shape[0])
+    if interpolation != "corner":
+        cv2.resize(frame, size, pixels, 0, 0, _INTERPOLATION[interpolation])
+        return
+    if max(frame.shape[:2]) > _MOST_REMAPPED:
+        raise ImageError(
+            f"expected a frame of at most {_MOST_REMAPPED} pixels a side for the interpolation corner, "
+            f"got {frame.shape[1]}x{frame.shape[0]}; shrink it first"
+        )
+    maps = _corner_maps((frame.shape[1], frame.shape[0]), size)
+    cv2.remap(frame, *maps, cv2.INTER_LINEAR, dst=pixels, borderMode=cv2.BORDER_REPLICATE)
 
 
 @lru_cache(maxsize=8)

@@ -31,7 +31,7 @@ class Prediction(NamedTuple):
     score: float
 
 
-class Head(NamedTuple):
+class Head:
     """How a model's output vector becomes probabilities.
 
     Attributes:
@@ -40,15 +40,21 @@ class Head(NamedTuple):
         output: element type of the output tensor.
     """
 
-    kind: str
-    output: TensorType
+    def __init__(self, kind: str, output: TensorType) -> None:
+        self.kind, self.output = kind, output
+        self._table: NDArray[np.float32] | None = None  # 256 outputs have 256 probabilities
+        if kind != "logits" and output.dtype in ("int8", "uint8"):
+            self._table = np.clip(output.dequantize(np.arange(256, dtype=np.uint8).view(output.dtype)), 0.0, 1.0)
 
     def probabilities(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw outputs (…, units) to probabilities (…, classes); one unit is a two-class model: [1 - p, p]."""
-        real = self.output.dequantize(raw)
-        if self.kind == "logits":
-            real = _sigmoid(real) if real.shape[-1] == 1 else _softmax(real)
-        real = np.clip(real, 0.0, 1.0)
+        """Raw outputs (…, units) to new probabilities (…, classes); one unit is a two-class model: [1 - p, p]."""
+        if self._table is not None:
+            real = self._table.take(raw.view(np.uint8))
+        else:
+            real = self.output.dequantize(raw)
+            if self.kind == "logits":
+                real = _sigmoid(real) if real.shape[-1] == 1 else _softmax(real)
+            real = np.clip(real, 0.0, 1.0)
         return np.concatenate([1 - real, real], axis=-1) if real.shape[-1] == 1 else real
 
 
@@ -109,16 +115,20 @@ class Classifier:
         Raises:
             ImageError: the frame is not uint8 or has another shape.
         """
-        return self.head.probabilities(self.engine.run(self.preprocessor(frame, color)))
+        self.preprocessor.write(frame, self.engine.input, color)
+        self.engine.invoke()
+        return self.head.probabilities(self.engine.output())
 
     def classify(self, frame: NDArray[np.uint8], *, color: str = "bgr", top_k: int = 5) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one frame, best first; equal scores in class order."""
         return self.rank(self.probabilities(frame, color=color), top_k)
 
-    def clone(self) -> Classifier:
-        """The same classifier with an interpreter of its own, for another thread."""
+    def clone(self, *, threads: int | None = None) -> Classifier:
+        """The same classifier with an interpreter and buffers of its own, for another thread or with more threads."""
         twin = copy.copy(self)
-        twin.engine = Engine(self._content, threads=self.threads, size=self.preprocess.size)
+        twin.threads = threads or self.threads
+        twin.preprocessor = Preprocessor(self.preprocess, self.engine.input_type)
+        twin.engine = Engine(self._content, threads=twin.threads, size=self.preprocess.size)
         return twin
 
     def rank(self, probabilities: NDArray[np.float32], top_k: int = 5) -> tuple[Prediction, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ class Engine:
         height, width, channels: of the input tensor.
         classes: elements of the output vector.
         input_type, output_type: element types.
+        input: (height, width, channels), mostly the interpreter's own memory: what is written there is the next input.
+            An `invoke` may use it for other things, so write all of it every time.
 
     Raises:
         ModelError: not a TFLite model, or not a classifier of single images.
@@ -63,6 +66,13 @@ class Engine:
         details = self._interpreter.get_output_details()[0]
         self.classes = int(np.prod(details["shape"]))
         self.output_type = _tensor_type(details)
+        # Where shapes are computed while it runs, the interpreter moves its tensors: then the input is copied there.
+        self._copies = not _has_memory(self._interpreter, self._output)
+        self.input = (
+            np.zeros((self.height, self.width, self.channels), self.input_type.dtype)
+            if self._copies
+            else _memory(self._interpreter, self._input)[0]
+        )
 
     def _resize(self, shape: tuple[int, ...], size: tuple[int, int] | None) -> None:
         if all(n > 0 for n in shape[1:]) and shape[0] in (1, -1):
@@ -90,7 +100,9 @@ class Engine:
 
     def set_input(self, tensor: NDArray[Any]) -> None:
         """Copy a tensor (height, width, channels) into the model; with `invoke` and `output` the steps of `run`."""
-        self._interpreter.set_tensor(self._input, tensor[None])
+        self._interpreter.set_tensor(self._input, tensor[None])  # checks shape and type too
+        if self._copies:
+            self.input[...] = tensor
 
     def output(self) -> NDArray[Any]:
         """A copy of the output (classes,) of the last `invoke`."""
@@ -107,6 +119,8 @@ class Engine:
             ModelError: the runtime failed.
         """
         try:
+            if self._copies:
+                self._interpreter.set_tensor(self._input, self.input[None])
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as exc:
             raise ModelError(f"the TFLite runtime failed: {_first_line(exc)}") from exc
@@ -137,6 +151,26 @@ def _keeping_interpreter(interpreter_class: Any, content: bytes, threads: int) -
 
     with quiet():
         return interpreter_class(model_content=content, num_threads=threads, experimental_preserve_all_tensors=True)
+
+
+def _has_memory(interpreter: Any, index: int) -> bool:
+    try:
+        interpreter.tensor(index)()
+    except ValueError:  # no data yet
+        return False
+    return True
+
+
+def _memory(interpreter: Any, index: int) -> NDArray[Any]:
+    """A tensor's own memory, which stays where it is once all tensors are placed.
+
+    The interpreter refuses to run while the array it hands out is alive, so this one is made from its address. It
+    keeps the interpreter alive.
+    """
+    tensor = interpreter.tensor(index)()
+    buffer = (ctypes.c_uint8 * tensor.nbytes).from_address(tensor.ctypes.data)
+    buffer.owner = interpreter
+    return np.frombuffer(buffer, tensor.dtype).reshape(tensor.shape)
 
 
 def _shapes(tensors: list[dict[str, Any]]) -> dict[str, tuple[int, ...]]:

@@ -135,6 +135,35 @@ def test_logits_of_whole_numbers_are_scaled_first() -> None:
     np.testing.assert_allclose(head.probabilities(np.array([-128, 7, 5], np.int8)), expected, atol=1e-6)
 
 
+@given(
+    st.sampled_from(["softmax", "sigmoid"]), st.sampled_from(["int8", "uint8"]), st.integers(0, 255),
+    st.floats(1e-4, 2.0), st.integers(1, 5),
+)  # fmt: skip
+def test_a_table_of_probabilities_is_what_arithmetic_gives(
+    kind: str, dtype: str, zero_point: int, scale: float, units: int
+) -> None:
+    output = TensorType(dtype, scale, zero_point + int(np.iinfo(dtype).min))
+    every = np.arange(256, dtype=np.uint8).view(dtype)
+    big = np.stack([np.roll(every, n) for n in range(2 * units)], axis=1)
+    for raw in (big[:, :units], big[::-3, ::2], np.asfortranarray(big)[:, 1::2], big[7, :units]):  # views too
+        real = np.clip((raw.astype(np.float32) - np.float32(output.zero_point)) * np.float32(scale), 0, 1)
+        expected = np.concatenate([1 - real, real], axis=-1) if raw.shape[-1] == 1 else real
+        found = Head(kind, output).probabilities(raw)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("output", [TensorType(), TensorType("int8", 1 / 256, -128)])
+def test_probabilities_are_the_callers_own(output: TensorType) -> None:
+    """A smoother writes into them; neither the raw scores nor later answers may change with them."""
+    raw = output.quantize(np.array([0.25, 0.5, 0.125]))
+    kept, head = raw.copy(), Head("softmax", output)
+    probabilities = head.probabilities(raw)
+    probabilities[:] = 9
+    np.testing.assert_array_equal(raw, kept)
+    np.testing.assert_allclose(head.probabilities(raw), [0.25, 0.5, 0.125])
+
+
 def test_a_bundle_says_it_all(bundle: bytes) -> None:
     classifier = Classifier(bundle)
     assert (classifier.labels, classifier.preprocess, classifier.threads) == (LABELS, UNIT, 1)
@@ -282,6 +311,8 @@ def test_clones_are_independent(bundle: bytes) -> None:
     first = Classifier(bundle, labels=tuple("wxyz"), preprocess="symmetric,bgr", threads=2)
     twin = first.clone()
     assert twin.engine is not first.engine
+    assert twin.preprocessor is not first.preprocessor  # it has buffers
+    assert not np.shares_memory(twin.engine.input, first.engine.input)
     assert (twin.labels, twin.preprocess, twin.head, twin.threads) == (
         first.labels, first.preprocess, first.head, first.threads,
     )  # fmt: skip
@@ -295,17 +326,18 @@ def test_clones_are_independent(bundle: bytes) -> None:
     assert not np.array_equal(first.probabilities(FRAMES[0]), twin.probabilities(FRAMES[1]))
 
 
-def test_clones_work_in_threads(model: bytes) -> None:
-    content = sealed(quantized(model, CALIBRATION), labels=LABELS, preprocess=UNIT)
+@pytest.mark.parametrize("io", ["int8", "float32"])
+def test_clones_work_in_threads(model: bytes, io: str) -> None:
+    content = sealed(quantized(model, CALIBRATION, io=io), labels=LABELS, preprocess=UNIT)
     classifier = Classifier(content)
-    frames = [np.resize(frame, (5, 7, 3)) for frame in FRAMES]  # so that resizing is shared too
+    frames = [np.resize(frame, (50, 70, 3)) for frame in FRAMES]  # so that resizing is shared too
     expected = [classifier.classify(frame) for frame in frames]
 
     def work(twin: Classifier) -> list[list[tuple[Prediction, ...]]]:
         return [[twin.classify(frame) for frame in frames] for _ in range(20)]
 
     with ThreadPoolExecutor(4) as pool:
-        for rounds in pool.map(work, [classifier.clone() for _ in range(4)]):
+        for rounds in pool.map(work, [classifier.clone(threads=n) for n in (None, 1, 2, 3)]):
             assert rounds == [expected] * 20
 
 

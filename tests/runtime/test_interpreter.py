@@ -1,9 +1,11 @@
 """`Engine` on small models made by hand: what it reads from them, what it computes, and what it refuses."""
 
+import gc
 import importlib
 import subprocess
 import sys
 import threading
+import weakref
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,6 +115,52 @@ def test_outputs_are_copies_and_inputs_are_copied(model: bytes) -> None:
     np.testing.assert_array_equal(engine.output(), kept)
 
 
+@pytest.mark.parametrize("io", ["float32", "int8", "uint8"])
+def test_what_is_written_into_the_input_is_what_is_run(model: bytes, io: str) -> None:
+    content = model if io == "float32" else quantized(model, PICTURES, io=io)
+    engine, other = Engine(content), Engine(content)
+    memory = engine.input
+    assert (memory.shape, memory.dtype, memory.flags.writeable) == ((3, 2, 3), np.dtype(io), True)
+    for _ in range(20):
+        for picture in PICTURES:
+            tensor = engine.input_type.quantize(picture)
+            memory[...] = tensor
+            engine.invoke()
+            np.testing.assert_array_equal(engine.output(), other.run(tensor))
+    engine.set_input(engine.input_type.quantize(PICTURES[3]))
+    np.testing.assert_array_equal(memory, engine.input_type.quantize(PICTURES[3]))
+
+
+def test_the_input_outlives_the_engine(model: bytes) -> None:
+    """Else writing there would write into what has become somebody else's memory."""
+    engine = Engine(model)
+    interpreter = weakref.ref(engine._interpreter)
+    memory = engine.input
+    view = memory[1:]
+    del engine, memory
+    gc.collect()
+    assert interpreter() is not None
+    others = [Engine(model) for _ in range(5)]
+    view[...] = 7.0
+    for other in others:
+        np.testing.assert_array_equal(other.run(PICTURES[0]), others[0].run(PICTURES[0]))
+    assert (view == 7.0).all()
+    del view
+    gc.collect()
+    assert interpreter() is None
+
+
+def test_the_input_is_copied_when_shapes_are_computed() -> None:
+    """As TensorFlow converts a Flatten of any batch: what lies behind gets memory in a run, which moves the input."""
+    content = computed_shape()
+    engine, other = Engine(content), Engine(content)
+    for picture in RNG.random((8, 4, 4, 3)).astype(np.float32):
+        engine.input[...] = picture
+        engine.invoke()
+        np.testing.assert_allclose(engine.output(), picture.ravel()[:3] * 2, atol=1e-6)
+        np.testing.assert_array_equal(engine.output(), other.run(picture))
+
+
 def test_a_tensor_may_be_a_view(model: bytes) -> None:
     engine = Engine(model)
     big = RNG.random((6, 4, 6)).astype(np.float32)
@@ -151,6 +199,31 @@ def test_tensors_in_between_can_be_kept(model: bytes) -> None:
         engine = Engine(model, keep_tensors=True)
     engine.run(PICTURES[0])
     np.testing.assert_allclose(engine.tensor(3)[0], WEIGHTS @ PICTURES[0].ravel() + BIAS, atol=1e-5)
+
+
+def computed_shape() -> bytes:
+    """A picture of any batch, made flat as TensorFlow does it: its shape is computed when the model runs."""
+    model = Builder(names=True)
+    picture = model.tensor("in", (1, 4, 4, 3))
+    first, second = (model.tensor(str(n), (1,), dtype="int32", data=np.array([n], np.int32).tobytes()) for n in (0, 1))
+    size = model.tensor("size", (), dtype="int32", data=np.array(48, np.int32).tobytes())
+    shape, batch = model.tensor("shape", (4,), dtype="int32"), model.tensor("batch", (), dtype="int32")
+    model.operator("SHAPE", [picture], shape, options("Shape", outType=schema.TensorType.INT32))
+    model.operator("STRIDED_SLICE", [shape, first, second, second], batch, options("StridedSlice", shrinkAxisMask=1))
+    wanted, flat = model.tensor("wanted", (2,), dtype="int32"), model.tensor("flat", (1, 48))
+    model.operator("PACK", [batch, size], wanted, options("Pack", valuesCount=2))
+    model.operator("RESHAPE", [picture, wanted], flat, schema.ReshapeOptionsT())
+    weights = model.tensor("weights", (3, 48), data=(2 * np.eye(3, 48, dtype=np.float32)).tobytes())
+    result = model.tensor("out", (1, 3))
+    model.operator("FULLY_CONNECTED", [flat, weights, -1], result, schema.FullyConnectedOptionsT())
+    return model.pack([picture], [result])
+
+
+def options(operator: str, **values: int) -> Any:
+    result = getattr(schema, f"{operator}OptionsT")()
+    for name, value in values.items():
+        setattr(result, name, value)
+    return result
 
 
 def two_inputs() -> bytes:
