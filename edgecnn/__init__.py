@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "Camera": "edgecnn.camera.camera",
     "Classifier": "edgecnn.runtime.classifier",
     "Prediction": "edgecnn.runtime.classifier",
     "Preprocess": "edgecnn.config",
     "EdgecnnError": "edgecnn.errors",
+    "EventLog": "edgecnn.sinks.events",
+    "Observation": "edgecnn.camera.observation",
+    "Recording": "edgecnn.sinks.recording",
+    "UncertainPictures": "edgecnn.sinks.uncertain",
+    "WebServer": "edgecnn.web.server",
     "ConvertConfig": "edgecnn.convert.options",
     "ConvertResult": "edgecnn.convert.result",
     "benchmark": "edgecnn.measure.benchmark",
+    "choose_threads": "edgecnn.camera.threads",
     "convert_model": "edgecnn.convert.pipeline",
     "evaluate": "edgecnn.measure.evaluate",
     "open_bundle": "edgecnn.bundle.bundle",
@@ -31,6 +38,9 @@ __all__ = [*sorted(_EXPORTS), "__version__"]
 
 if TYPE_CHECKING:
     from edgecnn.bundle.bundle import open_bundle as open_bundle
+    from edgecnn.camera.camera import Camera as Camera
+    from edgecnn.camera.observation import Observation as Observation
+    from edgecnn.camera.threads import choose_threads as choose_threads
     from edgecnn.config import Preprocess as Preprocess
     from edgecnn.convert.options import ConvertConfig as ConvertConfig
     from edgecnn.convert.pipeline import convert_model as convert_model
@@ -42,7 +52,11 @@ if TYPE_CHECKING:
     from edgecnn.measure.evaluate import evaluate as evaluate
     from edgecnn.runtime.classifier import Classifier as Classifier
     from edgecnn.runtime.classifier import Prediction as Prediction
+    from edgecnn.sinks.events import EventLog as EventLog
+    from edgecnn.sinks.recording import Recording as Recording
+    from edgecnn.sinks.uncertain import UncertainPictures as UncertainPictures
     from edgecnn.spec import parse_spec as parse_spec
+    from edgecnn.web.server import WebServer as WebServer
 
 
 def __getattr__(name: str) -> Any:

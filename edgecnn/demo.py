@@ -1,7 +1,6 @@
 """The whole story offline: train a small network on handwritten digits, convert it, classify a clip, report."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.camera.camera import Camera
 from edgecnn.config import Preprocess
 from edgecnn.convert.options import ConvertConfig
 from edgecnn.convert.pipeline import Observer, convert_model
@@ -73,41 +73,22 @@ def run_demo(folder: str | os.PathLike[str], *, observer: Observer, epochs: int 
         cv2.imwrite(os.fspath(picture), scene)
         truths = [dataset.classes[sample.label or 0] for sample in shown]
     classifier = Classifier(bundle)
-    frames = [
-        {
-            "frame": i,
-            "label": best.label,
-            "score": best.score,
-            "truth": truths[i // _FRAMES_PER_DIGIT],
-            "picture": frame,
-        }
-        for i, frame in enumerate(read_clip(clip))
-        for best in classifier.classify(frame, top_k=1)
-    ]
+    with Camera(classifier, clip, every_frame=True, smooth=1, threshold=0.0, margin=0.0) as camera:
+        frames = [
+            {
+                "frame": seen.frame.number,
+                "label": seen.label,
+                "score": seen.score,
+                "truth": truths[seen.frame.number // _FRAMES_PER_DIGIT],
+                "picture": seen.frame.pixels.copy(),
+            }
+            for seen in camera
+        ]
     right = float(np.mean([item["label"] == item["truth"] for item in frames]))
     prediction = classifier.classify(read_image(picture), top_k=1)[0]
     return DemoResult(
         bundle, keras, clip, picture, prediction, truths[-1], (record, _clip_record(clip, frames, right)), right
     )
-
-
-def read_clip(path: str | os.PathLike[str]) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video file, BGR uint8 (height, width, 3).
-
-    Raises:
-        DataError: the file cannot be opened as a video.
-    """
-    video = cv2.VideoCapture(os.fspath(path))
-    if not video.isOpened():
-        raise DataError(f"cannot open {os.fspath(path)} as a video")
-    try:
-        while True:
-            read, frame = video.read()
-            if not read:
-                return
-            yield np.asarray(frame, np.uint8)
-    finally:
-        video.release()
 
 
 def _train(dataset: Dataset, path: Path, observer: Observer, *, epochs: int, seed: int) -> None:

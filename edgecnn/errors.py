@@ -10,6 +10,8 @@ what was expected, what came and what to do; the command line prints it and exit
     ├── BundleError          labels or card inside a bundle are wrong
     ├── ConversionError      a conversion or quantization failed
     │   └── ParityError      the converted model computes something else
+    ├── CameraError          an option or an output of the camera loop cannot be used
+    │   └── SourceError      a camera, clip or stream cannot be opened, or was lost
     ├── ResultError          a results document (JSON) is wrong or newer than this release
     └── MissingExtraError    an optional dependency is not installed
 """
@@ -49,6 +51,14 @@ class ConversionError(EdgecnnError):
 
 class ParityError(ConversionError):
     """The converted model computes something else than its source."""
+
+
+class CameraError(EdgecnnError):
+    """An option or an output of the camera loop cannot be used."""
+
+
+class SourceError(CameraError):
+    """A camera, clip or stream cannot be opened, or was lost."""
 
 
 class ResultError(EdgecnnError):

@@ -26,9 +26,12 @@ keras_io: export load safety
 measure: benchmark detect evaluate examples machine match memory metrics score
 compress: bias quantize ranges
 report: charts classes comparison html markdown method numbers render results schema sections tables verdict
+camera: board camera capture figures folder frame labeller observation picamera reader smoothing source threads
+sinks: annotate events recording uncertain window worker
+web: access broadcast encoder facts server
 convert: options pipeline proof result
 demo
-cli: benchmark convert demo doctor evaluate inspect main options output predict report
+cli: benchmark camera convert demo doctor evaluate inspect live main options output predict report
 __init__ __main__
 """
 
@@ -37,11 +40,13 @@ ONLY_IN = {
     "ai_edge_litert": {"runtime.interpreter"},
     "ai_edge_litert.schema_py_generated": {"bundle.flatbuffer", "bundle.tflite"},
     "ai_edge_quantizer": {"compress"},
+    "aiohttp": {"web.server"},
     "click": {"cli"},
     "edgecnn.report": {"cli", "report"},
     "h5py": {"keras_io"},
     "jinja2": {"report"},
     "keras": {"data.builtin", "demo", "keras_io"},
+    "picamera2": {"camera.picamera"},
     "sklearn": {"data.builtin", "demo"},
     "tensorflow": {"keras_io"},
     "tensorflow.lite": {"runtime.interpreter"},

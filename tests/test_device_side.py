@@ -21,7 +21,7 @@ MODULES = sorted(
 BLOCK = """
 import sys
 BLOCKED = {"tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "ai_edge_quantizer",
-           "h5py", "jinja2", "sklearn", "scipy", "PIL"}
+           "h5py", "jinja2", "sklearn", "scipy", "PIL", "aiohttp"}
 class Missing:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in BLOCKED:

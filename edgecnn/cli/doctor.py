@@ -16,6 +16,7 @@ _PARTS = (
     ("flatbuffers", "flatbuffers", "", "reads and writes model files"),
     ("ai-edge-quantizer", "ai_edge_quantizer", "quantize", "int8 and float16"),
     ("jinja2", "jinja2", "report", "HTML reports"),
+    ("aiohttp", "aiohttp", "serve", "the camera's web page"),
     ("tensorflow", "tensorflow", "train", "loads and converts Keras models"),
     ("keras", "keras", "train", "Keras 3 models"),
     ("tf-keras", "tf_keras", "train", "Keras 2 models, most .h5 files"),

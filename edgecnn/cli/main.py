@@ -13,7 +13,7 @@ from edgecnn import __version__
 from edgecnn.errors import EdgecnnError
 
 # Commands in the order a user meets them, each in the module of its name.
-COMMANDS = ("demo", "convert", "evaluate", "benchmark", "predict", "report", "inspect", "doctor")
+COMMANDS = ("demo", "convert", "evaluate", "benchmark", "predict", "camera", "report", "inspect", "doctor")
 
 
 class LazyGroup(click.Group):

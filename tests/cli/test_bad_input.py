@@ -16,6 +16,7 @@ WITH_MODEL = {
     "evaluate": "{} --data data --labels labels.txt --preprocess raw",
     "benchmark": "{} --runs 1",
     "predict": "{} red.png --labels labels.txt --preprocess raw",
+    "camera": "{} --source flat --labels labels.txt --preprocess raw --events e.jsonl --record out.avi",
     "inspect": "{}",
 }
 WITH_DATA = {"convert": "convert float.tflite -o out.tflite --data", "evaluate": "evaluate int8.tflite --data"}
@@ -79,7 +80,7 @@ def test_data_without_class_folders_has_no_accuracy(failure: Failure) -> None:
     ) == ("--max-drop needs labelled images, and flat has no class folders")
 
 
-@pytest.mark.parametrize("command", ["convert", "evaluate", "predict"])
+@pytest.mark.parametrize("command", ["convert", "evaluate", "predict", "camera"])
 def test_labels_that_do_not_fit(command: str, failure: Failure, place: Path) -> None:
     model = "int8.tflite" if command != "convert" else "float.tflite"
     arguments = [word for word in words(command, model) if word not in ("--labels", "labels.txt")]

@@ -28,6 +28,7 @@ WORKS = [
     "evaluate int8.tflite --data data",
     "benchmark int8.tflite --runs 2",
     "inspect int8.tflite",
+    "camera int8.tflite --source flat --max-frames 2",
     "doctor",
 ]
 
@@ -74,9 +75,14 @@ def run(place: Path, missing: list[str], commands: list[str]) -> list[tuple[int,
             ["evaluate int8.tflite --data digits"],
             "scikit-learn is not installed; type: pip install 'edgecnn[train]'",
         ),
+        (
+            "aiohttp",
+            ["camera int8.tflite --source flat --serve 127.0.0.1:0 --events e.jsonl --record out.avi"],
+            "aiohttp is not installed; type: pip install 'edgecnn[serve]'",
+        ),
         ("keras", ["evaluate int8.tflite --data mnist"], "Keras is not installed; type: pip install 'edgecnn[train]'"),
     ],
-    ids=["tensorflow", "h5py", "ai_edge_quantizer", "jinja2", "sklearn", "keras"],
+    ids=["tensorflow", "h5py", "ai_edge_quantizer", "jinja2", "sklearn", "aiohttp", "keras"],
 )  # fmt: skip
 def test_the_line_to_type(missing: str, commands: list[str], line: str, place: Path) -> None:
     (place / "folder").mkdir()

@@ -20,6 +20,7 @@ SHOWN = [
     ("evaluate", "int8.tflite", "float.tflite", "--data", "data"),
     ("benchmark", "int8.tflite", "float.tflite", "--threads", "1,2", "--runs", "3"),
     ("predict", "int8.tflite", "red.png"),
+    ("camera", "int8.tflite", "--source", "flat", "--save-uncertain", "kept", "--threshold", "1"),
     ("inspect", "int8.tflite"),
     ("inspect", "model.keras"),
     ("doctor",),
