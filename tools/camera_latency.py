@@ -1,11 +1,13 @@
 """Frame to label against the bare interpreter, the usual hand-written loop, and MediaPipe.
 
-    python -m tools.camera_latency.py PHOTO BUNDLE... [--rounds 30] [--mediapipe-venv DIR]
+    python -m tools.camera_latency.py PHOTO BUNDLE... [--rounds 30] [--fresh] [--mediapipe-venv DIR]
 
 All classify the same 1280x720 BGR frames with the same `.tflite`, one thread, in turn: a block of frames each, again
-and again, because a loop finds in the caches what it left there.
+and again, because a loop finds in the caches what it left there. With --fresh the frame is written into the buffer that
+it is read from before each step, outside the time, as a capture in the same thread does; that empties the caches.
 
     bare      Interpreter.invoke() alone
+    floor     cv2.resize into a buffer and invoke, nothing else: no loop that resizes so can be faster
     edgecnn   the camera loop's step: resize, colours, quantization, invoke, probabilities, smoothing, label
     script    resize, cvtColor, float normalization, quantization, set_tensor, invoke, dequantization, argsort
     mediapipe ImageClassifier.classify of the same frame, already in RGB; uint8 and float32 bundles only
@@ -31,7 +33,7 @@ from tools.mediapipe_check import DEFAULT_VENV, environment
 FRAME_SIZE = (1280, 720)  # width, height
 FRAMES = 4
 BLOCK = 20  # frames in a row; the first of them is not counted
-NAMES = ("bare", "edgecnn", "script", "mediapipe")
+NAMES = ("bare", "floor", "edgecnn", "script", "mediapipe")
 
 # Runs in MediaPipe's environment: a line on stdin is a number of frames; their milliseconds are printed in one line.
 CHILD = """
@@ -40,13 +42,16 @@ import mediapipe, numpy
 from mediapipe.tasks.python import BaseOptions, vision
 
 frames = numpy.load(sys.argv[2])
+buffer = frames[0].copy()
 options = vision.ImageClassifierOptions(base_options=BaseOptions(model_asset_path=sys.argv[1]), max_results=1)
 with vision.ImageClassifier.create_from_options(options) as classifier:
     for line in sys.stdin:
         times = []
         for number in range(int(line)):
+            if sys.argv[3] == "fresh":
+                buffer[:] = frames[number % len(frames)]
             begin = time.perf_counter()
-            image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=frames[number % len(frames)])
+            image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=buffer)
             classifier.classify(image)
             times.append(1e3 * (time.perf_counter() - begin))
         print(*times, flush=True)
@@ -74,6 +79,19 @@ def bare_step(bundle: Path) -> Callable[[NDArray[np.uint8]], object]:
     interpreter = _interpreter(bundle)
 
     def step(frame: NDArray[np.uint8]) -> None:
+        interpreter.invoke()
+
+    return step
+
+
+def floor_step(bundle: Path) -> Callable[[NDArray[np.uint8]], object]:
+    """The interpreter and the resize that every loop needs."""
+    interpreter = _interpreter(bundle)
+    height, width = interpreter.get_input_details()[0]["shape"][1:3]
+    small = np.empty((height, width, 3), np.uint8)
+
+    def step(frame: NDArray[np.uint8]) -> None:
+        cv2.resize(frame, (width, height), small)
         interpreter.invoke()
 
     return step
@@ -108,26 +126,30 @@ def script_step(bundle: Path) -> Callable[[NDArray[np.uint8]], object]:
     return step
 
 
-def measure(bundle: Path, frames: NDArray[np.uint8], *, rounds: int, python: Path | None) -> dict[str, float]:
+def measure(
+    bundle: Path, frames: NDArray[np.uint8], *, rounds: int, fresh: bool, python: Path | None
+) -> dict[str, float]:
     """Median milliseconds of each contender; MediaPipe only where its Python is given and takes the bundle."""
-    steps = {"bare": bare_step(bundle), "edgecnn": edgecnn_step(bundle), "script": script_step(bundle)}
+    makers = {"bare": bare_step, "floor": floor_step, "edgecnn": edgecnn_step, "script": script_step}
+    steps = {name: make(bundle) for name, make in makers.items()}
+    buffer = frames[0].copy()
     times: dict[str, list[float]] = {name: [] for name in NAMES}
     with tempfile.TemporaryDirectory() as folder:
-        child = _start_mediapipe(python, bundle, frames, Path(folder)) if python else None
+        child = _start_mediapipe(python, bundle, frames, fresh, Path(folder)) if python else None
         for _ in range(rounds):
             for name, step in steps.items():
-                times[name] += [_milliseconds(step, frames[number % FRAMES]) for number in range(BLOCK)][1:]
+                for number in range(BLOCK):
+                    if fresh:
+                        np.copyto(buffer, frames[number % FRAMES])
+                    begin = time.perf_counter()
+                    step(buffer)
+                    if number:
+                        times[name].append(1e3 * (time.perf_counter() - begin))
             if child:
                 times["mediapipe"] += _ask(child, BLOCK)[1:]
         if child:
             child.communicate()
     return {name: statistics.median(values) for name, values in times.items() if values}
-
-
-def _milliseconds(step: Callable[[NDArray[np.uint8]], object], frame: NDArray[np.uint8]) -> float:
-    begin = time.perf_counter()
-    step(frame)
-    return 1e3 * (time.perf_counter() - begin)
 
 
 def _ask(child: Any, frames: int) -> list[float]:
@@ -140,9 +162,9 @@ def _ask(child: Any, frames: int) -> list[float]:
     return [float(number) for number in child.stdout.readline().split()]
 
 
-def _start_mediapipe(python: Path, bundle: Path, frames: NDArray[np.uint8], folder: Path) -> Any:
+def _start_mediapipe(python: Path, bundle: Path, frames: NDArray[np.uint8], fresh: bool, folder: Path) -> Any:
     np.save(folder / "frames.npy", np.ascontiguousarray(frames[..., ::-1]))
-    command = [str(python), "-c", CHILD, str(bundle.resolve()), str(folder / "frames.npy")]
+    command = [str(python), "-c", CHILD, str(bundle.resolve()), str(folder / "frames.npy"), "fresh" if fresh else ""]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -168,17 +190,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--mediapipe-venv", type=Path, default=DEFAULT_VENV, help="made on first use")
     parser.add_argument("--no-mediapipe", action="store_true")
+    parser.add_argument("--fresh", action="store_true")
     options: Any = parser.parse_args()
     cv2.setNumThreads(1)
     frames = frames_of(options.photo)
     python = None if options.no_mediapipe else environment(options.mediapipe_venv)
-    print(f"{'p50 ms':<20}" + "".join(f"{name:>10}" for name in NAMES) + "   /bare /script /mediapipe")
+    print(f"{'p50 ms':<18}" + "".join(f"{name:>10}" for name in NAMES))
     for bundle in options.bundles:
-        found = measure(bundle, frames, rounds=options.rounds, python=python)
-        ratios = [found["edgecnn"] / found[name] if name in found else None for name in ("bare", "script", "mediapipe")]
+        found = measure(bundle, frames, rounds=options.rounds, fresh=options.fresh, python=python)
         cells = "".join(f"{found[name]:10.3f}" if name in found else f"{'-':>10}" for name in NAMES)
-        shown = [f"{'-':>7}" if ratio is None else f"{ratio:7.3f}" for ratio in ratios]
-        print(f"{bundle.name[:19]:<20}{cells} {' '.join(shown)}")
+        ratios = "".join(f"{found['edgecnn'] / found[name]:10.3f}" if name in found else f"{'-':>10}" for name in NAMES)
+        print(f"{bundle.name[:17]:<18}{cells}\n{'  edgecnn / it':<18}{ratios}", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from edgecnn.errors import CameraError
@@ -48,7 +49,7 @@ class Smoother:
         self._seen = 0
 
     def update(self, probabilities: NDArray[np.float32]) -> tuple[NDArray[np.float32], int | None, float]:
-        """Take one frame's probabilities (classes,), which are overwritten.
+        """Take one frame's probabilities (classes,); the first ones become the average.
 
         Returns:
             The average, which the next call changes; the class that is named, None for unknown; and that class's
@@ -56,13 +57,11 @@ class Smoother:
         """
         self._seen += 1
         weight = max(self._least, 1 / self._seen)
-        if self._average is None or weight == 1:
-            average = self._average = probabilities
+        if self._average is None:
+            self._average = probabilities
         else:
-            average = self._average
-            probabilities -= average
-            probabilities *= weight
-            average += probabilities
+            cv2.accumulateWeighted(probabilities, self._average, weight)
+        average = self._average
         best = int(average.argmax())
         score = float(average[best])
         if score != score:  # a NaN would stay in the average for good

@@ -86,7 +86,7 @@ def _show(record: dict[str, Any]) -> None:
     if any(part["version"] is None and not part["extra"] for part in record["packages"]):
         click.echo("Base packages are missing; type: pip install edgecnn")
     if "train" in missing:
-        click.echo("To convert Keras models, type: pip install 'edgecnn[train]'")
+        click.echo("Where Keras models are to be converted, type: pip install 'edgecnn[train]'")
     elif missing:
         click.echo(f"For what is missing, type: pip install 'edgecnn[{','.join(missing)}]'")
     else:

@@ -58,6 +58,7 @@ class Preprocessor:
         self.tensor = tensor or TensorType()
         self._table = lookup_table(preprocess, self.tensor)
         self._shortcut = _shortcut(self._table)
+        self._interpolation = _INTERPOLATION.get(preprocess.interpolation)
         self._shape = (preprocess.height, preprocess.width, preprocess.channels)
         self._pixels = np.empty(self._shape, np.uint8)
         # What `_prepare` found for frames of one shape and colour order.
@@ -65,6 +66,7 @@ class Preprocessor:
         self._part: tuple[slice, slice] | None = None  # of the frame that is used
         self._place: tuple[slice, slice] | None = None  # in the tensor that is filled
         self._conversion: int | None = None
+        self._size = preprocess.size  # width, height of what is filled
         self._scaled: NDArray[np.uint8] | None = None  # the tensor's size, still in the frame's colours
 
     def __call__(self, frame: NDArray[np.uint8], color: str = "bgr") -> NDArray[Any]:
@@ -112,15 +114,26 @@ class Preprocessor:
         if self._place is not None:
             pixels[:] = 0
             pixels = pixels[self._place]
-        if self._conversion is not None:
-            if self._scaled is not None:
-                _scale(frame, self._scaled, self.preprocess.interpolation)
-                frame = self._scaled
+        if self._conversion is None:
+            self._scale(frame, pixels)
+        elif self._scaled is None:
             cv2.cvtColor(frame, self._conversion, pixels)
-        elif frame.shape[:2] == pixels.shape[:2]:
-            np.copyto(pixels, frame.reshape(pixels.shape))
         else:
-            _scale(frame, pixels, self.preprocess.interpolation)
+            self._scale(frame, self._scaled)
+            cv2.cvtColor(self._scaled, self._conversion, pixels)
+
+    def _scale(self, frame: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+        """Resize the frame into `pixels`, which has as many channels."""
+        if self._interpolation is not None:
+            cv2.resize(frame, self._size, pixels, 0, 0, self._interpolation)  # copies where the size is right already
+            return
+        if max(frame.shape[:2]) > _MOST_REMAPPED:
+            raise ImageError(
+                f"expected a frame of at most {_MOST_REMAPPED} pixels a side for the interpolation corner, "
+                f"got {frame.shape[1]}x{frame.shape[0]}; shrink it first"
+            )
+        maps = _corner_maps((frame.shape[1], frame.shape[0]), self._size)
+        cv2.remap(frame, *maps, cv2.INTER_LINEAR, dst=pixels, borderMode=cv2.BORDER_REPLICATE)
 
     def _prepare(self, frame: NDArray[np.uint8], color: str) -> None:
         """What to do with frames of this shape: what part to take, where to put it, a buffer, a conversion."""
@@ -136,6 +149,7 @@ class Preprocessor:
             self._place = _middle(target, (want.height, want.width))
         if self._conversion is not None and size != target:
             self._scaled = np.empty((*target, *frame.shape[2:]), np.uint8)
+        self._size = target[::-1]
         self._known = frame.shape, color
 
 
@@ -181,21 +195,6 @@ def _middle(size: tuple[int, int], box: tuple[int, int]) -> tuple[slice, slice]:
     """Where (height, width) lies in the middle of a box."""
     top, left = (box[0] - size[0]) // 2, (box[1] - size[1]) // 2
     return slice(top, top + size[0]), slice(left, left + size[1])
-
-
-def _scale(frame: NDArray[np.uint8], pixels: NDArray[np.uint8], interpolation: str) -> None:
-    """Resize the frame into `pixels`, which has as many channels."""
-    size = (pixels.shape[1], pixels.shape[0])
-    if interpolation != "corner":
-        cv2.resize(frame, size, pixels, 0, 0, _INTERPOLATION[interpolation])
-        return
-    if max(frame.shape[:2]) > _MOST_REMAPPED:
-        raise ImageError(
-            f"expected a frame of at most {_MOST_REMAPPED} pixels a side for the interpolation corner, "
-            f"got {frame.shape[1]}x{frame.shape[0]}; shrink it first"
-        )
-    maps = _corner_maps((frame.shape[1], frame.shape[0]), size)
-    cv2.remap(frame, *maps, cv2.INTER_LINEAR, dst=pixels, borderMode=cv2.BORDER_REPLICATE)
 
 
 @lru_cache(maxsize=8)

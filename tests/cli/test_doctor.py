@@ -48,7 +48,7 @@ def test_the_base_install_alone(tmp_path: Path) -> None:
     done = run(machine(tmp_path / "base", BASE), "doctor")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[-1] == "To convert Keras models, type: pip install 'edgecnn[train]'"
+    assert lines[-1] == "Where Keras models are to be converted, type: pip install 'edgecnn[train]'"
     missing = {line.split()[0] for line in lines if " missing " in line}
     assert missing == {part[0] for part in doctor._PARTS if part[2]}
 
