@@ -40,7 +40,7 @@ def read_config(path: str) -> dict[str, Any]:
 
     try:
         with open(path, "rb") as file:
-            config = DEFAULTS | tomllib.load(file)
+            config: dict[str, Any] = DEFAULTS | tomllib.load(file)
     except (OSError, ValueError) as exc:
         sys.exit(f"{path}: {exc}")
     for key, value in config.items():

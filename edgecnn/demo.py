@@ -1,6 +1,7 @@
 """The whole story offline: train a small network on handwritten digits, convert it, classify a clip, report."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def _scene(digit: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _write_clip(path: Path, digits: list[NDArray[np.uint8]], seed: int) -> None:
+def _write_clip(path: Path, digits: Sequence[NDArray[np.uint8]], seed: int) -> None:
     random = np.random.default_rng(seed)
     video = cv2.VideoWriter(os.fspath(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, _CLIP_SIZE)
     if not video.isOpened():

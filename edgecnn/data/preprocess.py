@@ -140,10 +140,11 @@ class Preprocessor:
         want = self.preprocess
         self._conversion = _conversion(frame, color, want.color)
         self._part = self._place = self._scaled = None
-        size, target = frame.shape[:2], (want.height, want.width)
+        height, width = frame.shape[:2]
+        size, target = (height, width), (want.height, want.width)
         if want.fit == "center-crop":
             size = _largest(target, size)
-            self._part = _middle(size, frame.shape[:2])
+            self._part = _middle(size, (height, width))
         elif want.fit == "letterbox":
             target = _largest(size, target)
             self._place = _middle(target, (want.height, want.width))

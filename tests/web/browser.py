@@ -22,7 +22,7 @@ OPTIONS = (
 class Tab:
     """One page of the browser."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: Any) -> None:
         self._socket = socket
         self._numbers = itertools.count()
         self.console: list[str] = []
