@@ -63,7 +63,7 @@ class Smoother:
             cv2.accumulateWeighted(probabilities, self._average, weight)
         average = self._average
         best = int(average.argmax())
-        score = float(average[best])
+        score = average.item(best)
         if score != score:  # a NaN would stay in the average for good
             self.reset()
             average.fill(0)
@@ -72,7 +72,7 @@ class Smoother:
         if named is None:
             self.index = best if score >= self._threshold else None
         elif named != best:
-            kept = float(average[named])
+            kept = average.item(named)
             if score >= max(self._threshold, kept + self._margin):
                 self.index = best
             elif kept < self._threshold - self._margin:

@@ -66,13 +66,12 @@ class Engine:
         details = self._interpreter.get_output_details()[0]
         self.classes = int(np.prod(details["shape"]))
         self.output_type = _tensor_type(details)
-        # Where shapes are computed while it runs, the interpreter moves its tensors: then the input is copied there.
-        self._copies = not _has_memory(self._interpreter, self._output)
-        self.input = (
-            np.zeros((self.height, self.width, self.channels), self.input_type.dtype)
-            if self._copies
-            else _memory(self._interpreter, self._input)[0]
-        )
+        # Where shapes are computed while it runs, the interpreter moves its tensors: then both are copied by it.
+        self._raw: NDArray[Any] | None = None
+        self.input = np.zeros((self.height, self.width, self.channels), self.input_type.dtype)
+        if _has_memory(self._interpreter, self._output):
+            self._raw = _memory(self._interpreter, self._output).reshape(-1)
+            self.input = _memory(self._interpreter, self._input)[0]
 
     def _resize(self, shape: tuple[int, ...], size: tuple[int, int] | None) -> None:
         if all(n > 0 for n in shape[1:]) and shape[0] in (1, -1):
@@ -101,12 +100,14 @@ class Engine:
     def set_input(self, tensor: NDArray[Any]) -> None:
         """Copy a tensor (height, width, channels) into the model; with `invoke` and `output` the steps of `run`."""
         self._interpreter.set_tensor(self._input, tensor[None])  # checks shape and type too
-        if self._copies:
+        if self._raw is None:
             self.input[...] = tensor
 
     def output(self) -> NDArray[Any]:
         """A copy of the output (classes,) of the last `invoke`."""
-        return np.asarray(self._interpreter.get_tensor(self._output)).reshape(-1)
+        if self._raw is None:
+            return np.asarray(self._interpreter.get_tensor(self._output)).reshape(-1)
+        return self._raw.copy()
 
     def tensor(self, index: int) -> NDArray[Any]:
         """A copy of any tensor after the last `invoke`, with its batch dimension; needs `keep_tensors`."""
@@ -119,7 +120,7 @@ class Engine:
             ModelError: the runtime failed.
         """
         try:
-            if self._copies:
+            if self._raw is None:
                 self._interpreter.set_tensor(self._input, self.input[None])
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as exc:

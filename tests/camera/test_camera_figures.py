@@ -98,6 +98,7 @@ def test_status_may_be_asked_from_other_threads(classifier: Classifier) -> None:
             pass
         for thread in threads:
             thread.join(PATIENCE)
+        told.append(camera.status())  # "ended" is true as soon as nothing is read any more, before the last label
     assert errors == []
     assert all(status.keys() == STATUS for status in told)
     assert told[-1]["frames"] == 600
