@@ -38,7 +38,7 @@ class Camera:
 
     Args:
         classifier: the model; used by the thread that iterates.
-        source: what `open_source` takes, or a function that opens a `Source`.
+        source: what `open_source` takes, the number of a camera, or a function that opens a `Source`.
         size: (width, height) to ask a camera for.
         every_frame: classify every picture of a recording, as fast as possible.
         roi, smooth, threshold, margin: see `Labeller`.
@@ -58,7 +58,7 @@ class Camera:
     def __init__(
         self,
         classifier: Classifier,
-        source: str | os.PathLike[str] | Callable[[], Source],
+        source: int | str | os.PathLike[str] | Callable[[], Source],
         *,
         size: tuple[int, int] | None = None,
         every_frame: bool = False,
