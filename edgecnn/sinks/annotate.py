@@ -26,22 +26,22 @@ def annotate(
         roi: (x, y, width, height) in pixels of the picture.
     """
     height, width = picture.shape[:2]
-    scale = max(0.35, height / 720)
+    scale = max(0.35, height / 450)
     thick = max(1, round(2 * scale))
     text = f"{ascii_only(observation.label)} {observation.score:.0%}"
     small = f"{observation.age_ms:.0f} ms old"
     if roi is not None:
         x, y, w, h = roi
-        cv2.rectangle(picture, (x, y), (x + w - 1, y + h - 1), _YELLOW, thick)
+        cv2.rectangle(picture, (x, y), (x + w - 1, y + h - 1), _YELLOW, max(1, round(height / 360)))
     (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, thick)
-    (small_width, _), _ = cv2.getTextSize(small, _FONT, scale / 2, max(1, thick // 2))
+    (small_width, _), _ = cv2.getTextSize(small, _FONT, 0.6 * scale, max(1, thick // 2))
     pad = round(14 * scale)
     bar = text_height + 2 * pad
     picture[-bar:] //= 3  # a dark band, so that the text is readable on any picture
     cv2.putText(picture, text, (pad, height - pad), _FONT, scale, _WHITE, thick, cv2.LINE_AA)
     if text_width + small_width + 3 * pad < width:
         place = (width - small_width - pad, height - pad)
-        cv2.putText(picture, small, place, _FONT, scale / 2, _WHITE, max(1, thick // 2), cv2.LINE_AA)
+        cv2.putText(picture, small, place, _FONT, 0.6 * scale, _WHITE, max(1, thick // 2), cv2.LINE_AA)
 
 
 def ascii_only(text: str) -> str:

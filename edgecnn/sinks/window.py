@@ -39,7 +39,7 @@ class Window:
         self._roi, self._due = roi, 0.0
         self._picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = np.empty((0, 0, 3), np.uint8)
         try:
-            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as exc:
             raise CameraError(
                 "no window can be opened: there is no display, or this is OpenCV's headless build (for one with "
@@ -55,6 +55,7 @@ class Window:
         pixels = observation.frame.pixels
         if self._picture.shape != pixels.shape:
             self._picture = np.empty_like(pixels)
+            cv2.resizeWindow(TITLE, pixels.shape[1], pixels.shape[0])
         np.copyto(self._picture, pixels)
         annotate(self._picture, observation, roi=self._roi)
         cv2.imshow(TITLE, self._picture)

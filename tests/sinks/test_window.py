@@ -18,6 +18,7 @@ class Screen:
     def __init__(self) -> None:
         self.shown: list[NDArray[np.uint8]] = []
         self.open: list[str] = []
+        self.sizes: list[tuple[int, int]] = []
         self.key, self.visible = -1, 1.0
 
 
@@ -32,6 +33,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     functions: dict[str, Callable[..., object]] = {
         "namedWindow": lambda title, flags: screen.open.append(title),
         "imshow": show,
+        "resizeWindow": lambda title, width, height: screen.sizes.append((width, height)),
         "pollKey": lambda: screen.key,
         "getWindowProperty": lambda title, what: screen.visible if what == cv2.WND_PROP_VISIBLE else 1.0,
         "destroyWindow": screen.open.remove,
@@ -47,6 +49,7 @@ def test_pictures_are_shown_annotated_and_left_as_they_are(screen: Screen) -> No
     window.show(seen(0, pixels=pixels))
     np.testing.assert_array_equal(pixels, picture())
     [shown] = screen.shown
+    assert screen.sizes == [pixels.shape[1::-1]]
     assert not np.array_equal(shown[-10:], pixels[-10:])
     assert (shown[10, 10:40] != pixels[10, 10:40]).any()
     np.testing.assert_array_equal(shown[:8], pixels[:8])
