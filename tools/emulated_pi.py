@@ -148,14 +148,10 @@ def count(tree: Path, models: Sequence[Path]) -> dict[str, dict[int, int]]:
     for model in models:
         if not model.is_file():
             raise EmulationError(f"no such model: {model}")
-    # What surrounds a program (variables, paths, other files in a folder of modules) shifts its heap, and that changes
-    # a count by a dozen. So it sees nothing but its own packages.
-    fixed = {name: environment(tree)[name] for name in ("PYTHONPYCACHEPREFIX", "PYTHONNOUSERSITE")}
-    fixed |= {"PYTHONPATH": str(tree.absolute() / "site"), "PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0"}
-    fixed |= {"OPENBLAS_NUM_THREADS": "1"}
+    fixed = counted_environment(tree)
 
     def one(model: Path, pi: int) -> int:
-        return _instructions(model, command(tree, pi, ["-c", INFERENCE], plugin=plugin), fixed)
+        return instructions(model, command(tree, pi, ["-c", INFERENCE], plugin=plugin), fixed)
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         plugin = Path(folder) / "count.so"
@@ -164,6 +160,18 @@ def count(tree: Path, models: Sequence[Path]) -> dict[str, dict[int, int]]:
             one(models[0], min(BOARDS))  # compiles Python's modules
         jobs = {(model, pi): pool.submit(one, model, pi) for model in models for pi in BOARDS}
         return {str(model): {pi: jobs[model, pi].result() for pi in BOARDS} for model in models}
+
+
+def counted_environment(tree: Path, *more: Path) -> dict[str, str]:
+    """The environment of a program whose instructions are counted, with `more` folders of modules.
+
+    What surrounds a program (variables, paths, other files in a folder of modules) shifts its heap, and that changes a
+    count by a dozen. So it sees nothing but its own packages.
+    """
+    fixed = {name: environment(tree)[name] for name in ("PYTHONPYCACHEPREFIX", "PYTHONNOUSERSITE")}
+    paths = os.pathsep.join(str(path) for path in (tree.absolute() / "site", *more))
+    fixed |= {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0"}
+    return fixed | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def compile_plugin(plugin: Path) -> None:
@@ -178,7 +186,12 @@ def compile_plugin(plugin: Path) -> None:
         raise EmulationError(f"cannot compile {PLUGIN.name}: {failure_line(done.stderr)}")
 
 
-def _instructions(model: Path, line: list[str], fixed: dict[str, str]) -> int:
+def instructions(model: Path, line: list[str], fixed: dict[str, str]) -> int:
+    """Instructions between the last pair of marks that a command line sets; the model is its standard input.
+
+    Raises:
+        EmulationError: it does not run, or QEMU takes no plugin.
+    """
     with model.open("rb") as file:
         done = subprocess.run(line, env=fixed, stdin=file, capture_output=True, text=True, check=False)
     found = re.findall(r"^instructions (\d+)$", done.stderr, re.MULTILINE)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
 _MOST_REMAPPED = 32_766  # cv2.remap's 16-bit positions
-_HIGH_BIT = np.array(0x80, np.uint8)
+_HIGH_BIT, _SEVEN = np.array(0x80, np.uint8), np.array(7, np.uint8)
 # (channels of the frame, its order, order of the tensor) -> OpenCV's conversion, None where nothing is to do
 _CONVERSIONS: dict[tuple[int, str, str], int | None] = {
     (3, "bgr", "rgb"): cv2.COLOR_BGR2RGB,
@@ -93,12 +93,18 @@ class Preprocessor:
         Raises:
             ImageError: the frame is not uint8 or has another shape.
         """
-        pixels = tensor.view(np.uint8) if self._shortcut else self._pixels
+        if self._shortcut is None:
+            self._write_pixels(frame, self._pixels, color)
+            cv2.LUT(self._pixels, self._table, dst=tensor)
+            return
+        pixels = tensor.view(np.uint8)
         self._write_pixels(frame, pixels, color)
-        if self._shortcut == "flip":  # int8 = uint8 - 128, which is one bit
+        halves_meet, high_bit = self._shortcut
+        if halves_meet:
+            np.right_shift(pixels, _SEVEN, self._pixels)
+            np.subtract(pixels, self._pixels, pixels)
+        if high_bit:
             np.bitwise_xor(pixels, _HIGH_BIT, pixels)
-        elif not self._shortcut:
-            cv2.LUT(pixels, self._table, dst=tensor)
 
     def pixels(self, frame: NDArray[np.uint8], color: str = "bgr") -> NDArray[np.uint8]:
         """The frame in the tensor's size and colour order, still uint8: (height, width, channels)."""
@@ -167,12 +173,19 @@ def real_range(preprocess: Preprocess) -> tuple[float, float]:
     return float(table.min()), float(table.max())
 
 
-def _shortcut(table: NDArray[Any]) -> str:
-    if table.shape[-1] == 1 and table.dtype == np.uint8 and np.array_equal(table[0, :, 0], np.arange(256)):
-        return "same"
-    if table.shape[-1] == 1 and table.dtype == np.int8 and np.array_equal(table[0, :, 0], np.arange(-128, 128)):
-        return "flip"
-    return ""
+def _shortcut(table: NDArray[Any]) -> tuple[bool, bool] | None:
+    """Whether the table is arithmetic on bytes, which is many times faster than looking up: (halves meet, high bit).
+
+    "Halves meet" where the upper 128 pixel values are one lower, as around a zero point between two integers (the
+    normalization "symmetric"); "high bit" where int8 = uint8 - 128. None where the table is needed.
+    """
+    if table.shape[-1] != 1 or table.dtype not in (np.uint8, np.int8):
+        return None
+    pixel = np.arange(256, dtype=np.uint8)
+    for meet, high in ((False, False), (False, True), (True, False), (True, True)):
+        if np.array_equal((pixel - (pixel >> 7) * meet) ^ np.uint8(0x80 * high), table.view(np.uint8).ravel()):
+            return meet, high
+    return None
 
 
 def _conversion(frame: NDArray[np.uint8], color: str, wanted: str) -> int | None:

@@ -153,3 +153,21 @@ def test_a_frame_that_is_refused_leaves_the_preprocessor_usable() -> None:
     assert not memory.any()
     preprocessor.write(noise(20, 30, 3), memory)
     np.testing.assert_array_equal(memory, preprocessor(noise(20, 30, 3)))
+
+
+@pytest.mark.parametrize(
+    ("normalization", "tensor", "shortcut"),
+    [
+        ((0.0, 255.0), TensorType("int8", 1 / 255, -128), (False, True)),
+        ((0.0, 1.0), TensorType("uint8", 1.0, 0), (False, False)),
+        ((127.5, 127.5), TensorType("int8", float(np.float32(2 / 255)), -1), (True, True)),
+        ((127.5, 127.5), TensorType("uint8", float(np.float32(2 / 255)), 127), (True, False)),
+        ((0.0, 1.0), TensorType("int8", 0.94, -128), None),
+        ((127.5, 127.5), TensorType(), None),
+    ],
+)
+def test_common_quantizations_need_no_table(
+    normalization: tuple[float, float], tensor: TensorType, shortcut: tuple[bool, bool] | None
+) -> None:
+    mean, std = normalization
+    assert Preprocessor(Preprocess(4, 4, mean=(mean,), std=(std,)), tensor)._shortcut == shortcut
