@@ -12,7 +12,8 @@ it is read from before each step, outside the time, as a capture in the same thr
     script    resize, cvtColor, float normalization, quantization, set_tensor, invoke, dequantization, argsort
     mediapipe ImageClassifier.classify of the same frame, already in RGB; uint8 and float32 bundles only
 
-Medians and their ratios are printed. MediaPipe runs in a process and an environment of its own.
+Medians are printed, and under them the median of the rounds' ratios, each between blocks a moment apart, so that a
+machine that changes its speed counts on both sides. MediaPipe runs in a process and an environment of its own.
 """
 
 import argparse
@@ -128,28 +129,29 @@ def script_step(bundle: Path) -> Callable[[NDArray[np.uint8]], object]:
 
 def measure(
     bundle: Path, frames: NDArray[np.uint8], *, rounds: int, fresh: bool, python: Path | None
-) -> dict[str, float]:
-    """Median milliseconds of each contender; MediaPipe only where its Python is given and takes the bundle."""
+) -> dict[str, list[float]]:
+    """Each round's median milliseconds by contender; MediaPipe only where its Python is given and takes the bundle."""
     makers = {"bare": bare_step, "floor": floor_step, "edgecnn": edgecnn_step, "script": script_step}
     steps = {name: make(bundle) for name, make in makers.items()}
     buffer = frames[0].copy()
-    times: dict[str, list[float]] = {name: [] for name in NAMES}
+    medians: dict[str, list[float]] = {name: [] for name in NAMES}
     with tempfile.TemporaryDirectory() as folder:
         child = _start_mediapipe(python, bundle, frames, fresh, Path(folder)) if python else None
         for _ in range(rounds):
             for name, step in steps.items():
+                times = []
                 for number in range(BLOCK):
                     if fresh:
                         np.copyto(buffer, frames[number % FRAMES])
                     begin = time.perf_counter()
                     step(buffer)
-                    if number:
-                        times[name].append(1e3 * (time.perf_counter() - begin))
-            if child:
-                times["mediapipe"] += _ask(child, BLOCK)[1:]
+                    times.append(1e3 * (time.perf_counter() - begin))
+                medians[name].append(statistics.median(times[1:]))
+            if child and (times := _ask(child, BLOCK)):
+                medians["mediapipe"].append(statistics.median(times[1:]))
         if child:
             child.communicate()
-    return {name: statistics.median(values) for name, values in times.items() if values}
+    return {name: values for name, values in medians.items() if values}
 
 
 def _ask(child: Any, frames: int) -> list[float]:
@@ -198,9 +200,19 @@ def main() -> None:
     print(f"{'p50 ms':<18}" + "".join(f"{name:>10}" for name in NAMES))
     for bundle in options.bundles:
         found = measure(bundle, frames, rounds=options.rounds, fresh=options.fresh, python=python)
-        cells = "".join(f"{found[name]:10.3f}" if name in found else f"{'-':>10}" for name in NAMES)
-        ratios = "".join(f"{found['edgecnn'] / found[name]:10.3f}" if name in found else f"{'-':>10}" for name in NAMES)
-        print(f"{bundle.name[:17]:<18}{cells}\n{'  edgecnn / it':<18}{ratios}", flush=True)
+        cells = [statistics.median(found[name]) if name in found else None for name in NAMES]
+        ours = found["edgecnn"]
+        ratios = [
+            statistics.median(mine / other for mine, other in zip(ours, found[name], strict=True))
+            if name in found
+            else None
+            for name in NAMES
+        ]
+        print(f"{bundle.name[:17]:<18}{_row(cells)}\n{'  edgecnn / it':<18}{_row(ratios)}", flush=True)
+
+
+def _row(numbers: list[float | None]) -> str:
+    return "".join(f"{'-':>10}" if number is None else f"{number:10.3f}" for number in numbers)
 
 
 if __name__ == "__main__":
