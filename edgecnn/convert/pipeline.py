@@ -26,6 +26,7 @@ from edgecnn.data.dataset import Dataset, Sample, balanced
 from edgecnn.data.preprocess import Preprocessor, real_range
 from edgecnn.errors import DataError, ImageError, ModelError, PreprocessError
 from edgecnn.files import sha256_bytes, sha256_path, write_atomic
+from edgecnn.keras_io.card import KerasCard, read_card
 from edgecnn.keras_io.export import Parity, check_parity, export_float
 from edgecnn.keras_io.load import KerasSource, load_source
 from edgecnn.keras_io.safety import SourceFile, inspect_source
@@ -200,7 +201,10 @@ def load_float(model: str | Path, spec: Spec | None = None, *, allow_unsafe: boo
     file = inspect_source(model, allow_unsafe=allow_unsafe)
     if file.kind == "tflite":
         return read_model(model)
-    return _export(load_source(model, allow_unsafe=allow_unsafe), spec or Spec())
+    spec = spec or Spec()
+    content = _export(load_source(model, allow_unsafe=allow_unsafe), spec)
+    card = read_card(model) if file.kind == "keras" else None
+    return content if card is None else _sealed(content, card, model)
 
 
 def _check_early(model: Path, output: Path, dataset: Dataset, config: ConvertConfig) -> None:
@@ -234,7 +238,26 @@ def _load(path: Path, config: ConvertConfig, run: _Run) -> _Loaded:
     with run.step("convert to float .tflite") as details:
         content = _export(source, config.preprocess)
         details.append(f"{len(content):,} bytes")
-    return _Loaded(content, file, source, open_bundle(content), describe(content).head)
+    card = read_card(path) if file.kind == "keras" else None
+    bundle = open_bundle(content if card is None else _sealed(content, card, path))
+    return _Loaded(content, file, source, bundle, describe(content).head)
+
+
+def _sealed(content: bytes, card: KerasCard, model: str | Path) -> bytes:
+    """A float `.tflite` with what its `.keras` file says about its use."""
+    head = describe(content).head
+    source = {"name": _text(Path(model).name), "sha256": sha256_path(model), "kind": "keras"}
+    about = Card(
+        preprocess=card.preprocess,
+        head=head,
+        labels=len(card.labels),
+        source=source,
+        recipe={"quantize": "float32"},
+        versions=versions(),
+        calibration={},
+        accuracy=None,
+    )
+    return seal(content, labels=card.labels, preprocess=card.preprocess, card=about)
 
 
 def _export(source: KerasSource, spec: Spec) -> bytes:

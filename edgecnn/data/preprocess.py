@@ -112,6 +112,11 @@ class Preprocessor:
         self._write_pixels(frame, pixels, color)
         return pixels
 
+    def normalize(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """What `pixels` gave, one picture (height, width, channels) or many, as the tensor that a call gives."""
+        flat = cv2.LUT(pixels.reshape(-1, 1, pixels.shape[-1]), self._table)
+        return flat.reshape(pixels.shape)
+
     def _write_pixels(self, frame: NDArray[np.uint8], pixels: NDArray[np.uint8], color: str) -> None:
         if (frame.shape, color) != self._known or frame.dtype != np.uint8:
             self._prepare(frame, color)
