@@ -25,6 +25,8 @@ _EXPORTS = {
     "WebServer": "edgecnn.web.server",
     "ConvertConfig": "edgecnn.convert.options",
     "ConvertResult": "edgecnn.convert.result",
+    "TrainConfig": "edgecnn.train.options",
+    "TrainResult": "edgecnn.train.result",
     "benchmark": "edgecnn.measure.benchmark",
     "choose_threads": "edgecnn.camera.threads",
     "convert_model": "edgecnn.convert.pipeline",
@@ -33,6 +35,7 @@ _EXPORTS = {
     "open_dataset": "edgecnn.data.dataset",
     "parse_spec": "edgecnn.spec",
     "read_image": "edgecnn.data.images",
+    "train_model": "edgecnn.train.trainer",
 }
 __all__ = [*sorted(_EXPORTS), "__version__"]
 
@@ -56,6 +59,9 @@ if TYPE_CHECKING:
     from edgecnn.sinks.recording import Recording as Recording
     from edgecnn.sinks.uncertain import UncertainPictures as UncertainPictures
     from edgecnn.spec import parse_spec as parse_spec
+    from edgecnn.train.options import TrainConfig as TrainConfig
+    from edgecnn.train.result import TrainResult as TrainResult
+    from edgecnn.train.trainer import train_model as train_model
     from edgecnn.web.server import WebServer as WebServer
 
 

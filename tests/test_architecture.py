@@ -22,16 +22,19 @@ spec
 bundle: archive bundle card flatbuffer metadata tflite weights
 data: builtin dataset images preprocess store
 runtime: classifier interpreter
-keras_io: export load safety
+keras_io: card export graph keras2 load network safety
 measure: benchmark detect evaluate examples machine match memory metrics score
 compress: bias quantize ranges
 report: charts classes comparison html markdown method numbers render results schema sections tables verdict
 camera: board camera capture figures folder frame labeller observation picamera reader smoothing source threads
 sinks: annotate events recording uncertain window worker
 web: access broadcast encoder facts server
+train.nets: inception mobile parts plain pretrained residual
+train: architectures augment cache checkpoint cluster devices distill mix operations transfer
+train: batches design logs loop options result trainer
 convert: options pipeline proof result
 demo
-cli: benchmark camera convert demo doctor evaluate inspect live main options output predict report
+cli: benchmark camera convert demo doctor evaluate inspect live main options output predict report train
 __init__ __main__
 """
 
@@ -44,15 +47,17 @@ ONLY_IN = {
     "click": {"cli"},
     "edgecnn.report": {"cli", "report"},
     "h5py": {"keras_io"},
+    "jax": {"train.devices"},
     "jinja2": {"report"},
-    "keras": {"data.builtin", "demo", "keras_io"},
+    "keras": {"data.builtin", "demo", "keras_io", "train"},
     "picamera2": {"camera.picamera"},
     "sklearn": {"data.builtin", "demo"},
-    "tensorflow": {"keras_io"},
+    "tensorflow": {"keras_io", "train.devices"},
     "tensorflow.lite": {"runtime.interpreter"},
     "tensorflow_model_optimization": {"compress"},
     "tf_keras": {"keras_io"},
     "tflite_runtime": {"runtime.interpreter"},
+    "torch": {"train.devices"},
 }
 # Names of other packages that belong to one module: the interpreter, the decoder, the way from pixels to a tensor.
 USED_ONLY_IN = {

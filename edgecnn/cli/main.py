@@ -13,7 +13,7 @@ from edgecnn import __version__
 from edgecnn.errors import EdgecnnError
 
 # Commands in the order a user meets them, each in the module of its name.
-COMMANDS = ("demo", "convert", "evaluate", "benchmark", "predict", "camera", "report", "inspect", "doctor")
+COMMANDS = ("demo", "train", "convert", "evaluate", "benchmark", "predict", "camera", "report", "inspect", "doctor")
 
 
 class LazyGroup(click.Group):
@@ -67,8 +67,9 @@ def main() -> None:
         _silence_native_libraries()
     # Read by TensorFlow and Keras when they are imported, if they are.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "train" not in sys.argv[1:3]:  # which chooses the engine, and trains twice as fast with oneDNN's kernels
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no valid text
     cli(prog_name="edgecnn")
