@@ -65,7 +65,10 @@ _BACKBONE_LICENCE = (
     "The first weights were trained on ImageNet, whose pictures are for research; nobody has cleared what follows for "
     "weights."
 )
-_TRANSFER = ("--weights", _BACKBONE, "--epochs", "30", "--keep", "last", "--augment", "light")
+_TRANSFER = (
+    "--weights", _BACKBONE, "--epochs", "30", "--batch-size", "32", "--finetuning-rate", "0.0003",
+    "--label-smoothing", "0.1", "--keep", "last",
+)  # fmt: skip
 
 RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
@@ -89,7 +92,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             title="kinds of clothes",
             data=DATA + "fashion_mnist.tar.gz",
             train=(
-                "--arch", "resnet8", "--epochs", "40", "--batch-size", "128",
+                "--arch", "resnet8", "--epochs", "24", "--batch-size", "128", "--learning-rate", "0.004",
                 "--augment", "flip=yes,shift=0.1", "--train-on-val",
             ),
             architecture="ResNet-8 (He et al. 2016, in the form of MLPerf Tiny), from random weights.",

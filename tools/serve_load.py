@@ -52,7 +52,7 @@ def watch(port: int, viewers: int) -> None:
                 if key.data is None:
                     print(json.dumps({"bytes": received, "pictures": pictures}), flush=True)
                     return
-                content = key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
+                content = key.fileobj.recv(1 << 20)  # type: ignore[union-attr]  # sockets alone are registered
                 received[key.data] += len(content)
                 pictures[key.data] += content.count(b"Content-Length")
                 if not content:

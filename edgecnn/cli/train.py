@@ -130,8 +130,14 @@ def command(
     cluster = read_cluster(hosts, host_index, os.environ)
     progress = TrainProgress(config.epochs)
     progress.step("open data")
-    with open_dataset(data, seed=config.seed) as dataset:
-        result = train_model(dataset, output, config, observer=progress, cluster=cluster)
+    try:
+        with open_dataset(data, seed=config.seed) as dataset:
+            result = train_model(dataset, output, config, observer=progress, cluster=cluster)
+    except KeyboardInterrupt:
+        if not progress.trained:
+            raise
+        note("\nStopped. The same line with --resume goes on after the last epoch that is shown.")
+        ctx.exit(130)
     progress.close()
     if as_json:
         emit_json(result.to_dict())
@@ -160,23 +166,23 @@ class TrainProgress(Progress):
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self._epochs = epochs
-        self._trained = 0
+        self.trained = 0
 
     def batch(self, epoch: int, done: int, total: int, accuracy: float) -> None:
         """Redraw the bar of an epoch; the time left is that of all epochs."""
         if not self._bar:
             return
         seconds = time.monotonic() - self._started
-        left = seconds / max(1, self._trained * total + done) * ((self._epochs - epoch) * total + total - done)
+        left = seconds / max(1, self.trained * total + done) * ((self._epochs - epoch) * total + total - done)
         filled = 20 * done // total
         bar = "█" * filled + "░" * (20 - filled)
-        text = f"  epoch {epoch}/{self._epochs} {bar} {accuracy:.1%} right, {duration(left)} left"
+        text = f"  epoch {epoch}/{self._epochs} {bar} accuracy {accuracy:.1%}, {duration(left)} left"
         click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
     def epoch(self, record: "EpochRecord") -> None:
         """Print what an epoch gave."""
-        self._trained += 1
-        text = f"  epoch {record.epoch:>3}/{self._epochs}  loss {record.loss:.4f}  right {record.accuracy:.2%}"
+        self.trained += 1
+        text = f"  epoch {record.epoch:>3}/{self._epochs}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
         if record.val_accuracy is not None:
             text += f"  val {record.val_loss:.4f} {record.val_accuracy:.2%}"
         text += f"  {duration(record.seconds)}"

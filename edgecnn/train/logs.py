@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from edgecnn.errors import MissingExtraError
@@ -13,7 +14,7 @@ from edgecnn.train.checkpoint import EpochRecord
 
 
 class Logs:
-    """Writes into one folder after every epoch.
+    """Writes into one folder after every epoch; a context manager.
 
     Args:
         history: epochs that are finished already, when a training goes on.
@@ -44,6 +45,14 @@ class Logs:
     def close(self) -> None:
         """Finish the event file."""
         self._events.close()
+
+    def __enter__(self) -> "Logs":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def history_csv(history: Sequence[EpochRecord]) -> str:

@@ -6,7 +6,8 @@ network → decode → epochs → measure → seal and write
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,41 +72,50 @@ def train_model(
     own_rows = devices.share(min(config.batch_size, len(training)))
     observer.step("make the network")
     keras.utils.set_random_seed(config.seed)
-    with devices.scope():
+    with devices.scope(), _precision(config):
         plan = design(dataset, training, config)
         network = plan.build()
         student = learner(plan, network, dataset.classes, config)
     folder.mkdir(exist_ok=True)
     observer.step("decode images")
-    prepare = Preprocessor(plan.preprocess)
-    with _cache(dataset, [*training, *validation], plan.preprocess, config, folder, observer) as cache:
+    with (
+        _cache(dataset, [*training, *validation], plan.preprocess, config, folder, observer) as cache,
+        Logs(folder, state.history) if devices.is_chief else nullcontext() as logs,
+    ):
         learned, held_out = _parts(cache, training)
         weights = _class_weights(cache.labels[learned], len(dataset.classes), config)
-        arguments: dict[str, Any] = {"classes": len(dataset.classes), "normalize": prepare, "size": config.batch_size}
-        augmented = arguments | {"options": config.augment, "seed": config.seed, "rows": own_rows}
-        observer.step("train")
-        logs = Logs(folder, state.history) if devices.is_chief else None
+        classes, prepare = len(dataset.classes), Preprocessor(plan.preprocess)
 
         def save(state: State) -> None:
             if logs:
                 checkpoint.save(folder / "last.npz", state, identity)
                 logs.write(state.history)
 
+        observer.step("train")
         state = loop.run(
             student,
-            Batches(cache, learned, class_weights=weights, **augmented),
-            Batches(cache, held_out, **arguments) if len(held_out) else None,
+            Batches(
+                cache,
+                learned,
+                classes,
+                prepare,
+                config.batch_size,
+                options=config.augment,
+                class_weights=weights,
+                seed=config.seed,
+                rows=own_rows,
+            ),
+            Batches(cache, held_out, classes, prepare, config.batch_size) if len(held_out) else None,
             config,
             state=state,
             save=save,
             observer=observer,
             devices=devices,
         )
-        if logs:
-            logs.close()
     observer.step("measure accuracy")
     kept = state.best_epoch if config.keep == "best" and len(held_out) else len(state.history)
-    network = _kept(plan, network, state, kept, config)
+    with devices.scope():
+        network = _kept(plan, network, state, kept, config)
     split = dataset.measured_split()
     evaluation = _measure(devices.forward(network), plan, dataset, split, config, folder, observer)
     observer.step("seal and write")
@@ -114,6 +124,7 @@ def train_model(
     if devices.is_chief:
         write_atomic(output, content)
     notes = list(dataset.notes)
+    notes += ["the val split is trained on too"] if config.train_on_val else []
     notes += [f"images skipped because they cannot be read: {len(cache.skipped)}"] if cache.skipped else []
     notes += ["classes are weighed by their rareness"] if weights is not None else []
     if kept == state.best_epoch != len(state.history) and split == "val":
@@ -224,12 +235,23 @@ def _class_weights(labels: NDArray[np.int64], classes: int, config: TrainConfig)
     return balanced_weights(labels, classes)
 
 
-def _kept(plan: Design, network: Any, state: State, kept: int, config: TrainConfig) -> Any:
-    """The network with the kept weights, computing in float32."""
+@contextmanager
+def _precision(config: TrainConfig) -> Iterator[None]:
+    """Layers that are made inside compute in bfloat16 where that is asked for; it needs no scaling of the loss."""
     import keras
 
+    before = keras.config.dtype_policy()
     if config.mixed_precision:
-        keras.mixed_precision.set_global_policy("float32")
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _kept(plan: Design, network: Any, state: State, kept: int, config: TrainConfig) -> Any:
+    """The network with the kept weights, computing in float32."""
+    if config.mixed_precision:
         network = plan.build()
     if kept == state.best_epoch:
         checkpoint.assign(network.weights, state.best)

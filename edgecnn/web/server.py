@@ -206,7 +206,7 @@ class WebServer:
             refused = self._access.refusal(request.headers, request.query, request.cookies.get(cookie, ""))
             if refused:
                 return web.Response(status=refused[0], text=refused[1] + "\n")
-            return await handler(request)  # type: ignore[no-any-return]
+            return await handler(request)  # type: ignore[no-any-return]  # aiohttp types handlers as Any here
 
         async def show_page(_: web.Request) -> web.Response:
             nonce = secrets.token_urlsafe(16)

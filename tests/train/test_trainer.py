@@ -160,13 +160,24 @@ def test_a_sigmoid_head_is_one_unit_and_as_good(tmp_path: Path, colors: Path) ->
         train(colors, tmp_path / "n.keras", replace(CONFIG, head="sigmoid"))
 
 
-def test_mixed_precision_ends_in_a_float32_model(colors: Path, tmp_path: Path) -> None:
+def test_mixed_precision_ends_in_a_float32_model(colors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
+    built: list[Any] = []
+    original = keras.Model.fit
+
+    def fit(model: Any, *arguments: Any, **options: Any) -> Any:
+        built.append(model)
+        return original(model, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
     result = train(colors, tmp_path / "m.keras", replace(CONFIG, mixed_precision=True))
+    computed = {layer.name: layer.compute_dtype for layer in built[0].layers if layer.weights}
+    assert computed.pop("logits") == "float32"
+    assert set(computed.values()) == {"bfloat16"}
     model = keras.saving.load_model(result.output)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-    assert keras.mixed_precision.global_policy().name == "float32"
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_unbalanced_classes_are_weighed(tmp_path: Path) -> None:
