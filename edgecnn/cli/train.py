@@ -166,17 +166,19 @@ class TrainProgress(Progress):
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self._epochs = epochs
-        self.trained = 0
+        self.trained = 0  # epochs of this process
+        self._first: tuple[float, int] | None = None  # when, and after how many batches, batches were first told
 
     def batch(self, epoch: int, done: int, total: int, accuracy: float) -> None:
         """Redraw the bar of an epoch; the time left is that of all epochs."""
         if not self._bar:
             return
-        seconds = time.monotonic() - self._started
-        left = seconds / max(1, self.trained * total + done) * ((self._epochs - epoch) * total + total - done)
-        filled = 20 * done // total
-        bar = "█" * filled + "░" * (20 - filled)
-        text = f"  epoch {epoch}/{self._epochs} {bar} accuracy {accuracy:.1%}, {duration(left)} left"
+        now, batches = time.monotonic(), self.trained * total + done
+        self._first = self._first or (now, batches)  # the first batch takes longer: the graph is built
+        text = f"  epoch {epoch}/{self._epochs} {'█' * (20 * done // total):░<20} accuracy {accuracy:.1%}"
+        if batches > self._first[1]:
+            pace = (now - self._first[0]) / (batches - self._first[1])
+            text += f", {duration(pace * ((self._epochs - epoch + 1) * total - done))} left"
         click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
     def epoch(self, record: "EpochRecord") -> None:
