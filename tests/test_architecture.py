@@ -20,7 +20,7 @@ errors
 config files quantization quiet signature
 spec
 bundle: archive bundle card flatbuffer metadata tflite weights
-data: builtin dataset images preprocess store
+data: builtin dataset images parallel preprocess store
 runtime: classifier interpreter
 keras_io: card export graph keras2 load network safety
 measure: benchmark detect evaluate examples machine match memory metrics score

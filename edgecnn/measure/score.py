@@ -1,22 +1,19 @@
 """Every picture of a data set through one or more models: decode once, all cores, nothing lost silently."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from itertools import count
-from threading import Lock
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.dataset import Dataset, Sample
+from edgecnn.data.parallel import for_each, threads_for
 from edgecnn.errors import DataError, ImageError
 from edgecnn.runtime.classifier import Classifier
 
 Progress = Callable[[int, int], None]  # (done, total)
-_BLOCK = 32  # samples a worker takes at once: large enough to be cheap, small enough to end together
 
 
 @dataclass(frozen=True)
@@ -65,35 +62,20 @@ def score(
     if not samples:
         raise DataError(f"{dataset.name} has no images to measure on")
     started = time.perf_counter()
-    workers = max(1, min(workers or os.cpu_count() or 1, -(-len(samples) // _BLOCK)))
-    crews = [[classifier.clone() for classifier in classifiers] for _ in range(workers)]
     raw = [np.zeros((len(samples), c.engine.classes), c.engine.output_type.dtype) for c in classifiers]
     reasons: dict[int, str] = {}
-    blocks, stop, finished, lock = count(0, _BLOCK), False, 0, Lock()
 
-    def work(crew: list[Classifier]) -> None:
-        nonlocal finished
-        while not stop and (first := next(blocks)) < len(samples):
-            block = range(first, min(first + _BLOCK, len(samples)))
-            for i in block:
-                try:
-                    frame = dataset.read(samples[i])
-                except ImageError as exc:
-                    reasons[i] = str(exc)
-                    continue
-                for j, classifier in enumerate(crew):
-                    raw[j][i] = classifier.engine.run(classifier.preprocessor(frame))
-            with lock:
-                finished += len(block)
-                if progress:
-                    progress(finished, len(samples))
-
-    with ThreadPoolExecutor(workers) as pool:
+    def measure(crew: list[Classifier], i: int) -> None:
         try:
-            for done in as_completed([pool.submit(work, crew) for crew in crews]):
-                done.result()
-        finally:
-            stop = True
+            frame = dataset.read(samples[i])
+        except ImageError as exc:
+            reasons[i] = str(exc)
+            return
+        for values, classifier in zip(raw, crew, strict=True):
+            values[i] = classifier.engine.run(classifier.preprocessor(frame))
+
+    crews = [[classifier.clone() for classifier in classifiers] for _ in range(threads_for(len(samples), workers))]
+    for_each(len(samples), [partial(measure, crew) for crew in crews], progress)
     kept = np.array([i for i in range(len(samples)) if i not in reasons], np.int64)
     if not len(kept):
         raise DataError(f"none of the {len(samples)} images of {dataset.name} could be read: {reasons[0]}")

@@ -3,11 +3,9 @@
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import count
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 
 import numpy as np
@@ -15,10 +13,9 @@ from numpy.typing import NDArray
 
 from edgecnn.config import Preprocess
 from edgecnn.data.dataset import Dataset, Sample
+from edgecnn.data.parallel import for_each, threads_for
 from edgecnn.data.preprocess import Preprocessor
 from edgecnn.errors import DataError, ImageError
-
-_BLOCK = 32  # samples a worker decodes at once
 
 
 class PictureCache:
@@ -39,7 +36,6 @@ class PictureCache:
         *,
         memory: int,
         folder: Path,
-        workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Decode everything.
@@ -62,7 +58,7 @@ class PictureCache:
                 self._pixels = np.empty((len(samples), *self._shape), np.uint8)
             else:
                 self._file = self._resources.enter_context(tempfile.TemporaryFile(dir=folder))
-            reasons = self._decode(dataset, samples, preprocess, workers or os.cpu_count() or 1, progress)
+            reasons = self._decode(dataset, samples, preprocess, progress)
             self._rows = np.array([i for i in range(len(samples)) if i not in reasons], np.int64)
             if not len(self._rows):
                 reason = f": {next(iter(reasons.values()))}" if reasons else ""
@@ -102,34 +98,19 @@ class PictureCache:
         dataset: Dataset,
         samples: Sequence[Sample],
         preprocess: Preprocess,
-        workers: int,
         progress: Callable[[int, int], None] | None,
     ) -> dict[int, str]:
         """Fill the memory or file; returns why samples could not be read, by index."""
         reasons: dict[int, str] = {}
-        blocks, lock, stop, finished = count(0, _BLOCK), Lock(), False, 0
 
-        def work() -> None:
-            nonlocal finished
-            prepare = Preprocessor(preprocess)
-            while not stop and (first := next(blocks)) < len(samples):
-                block = range(first, min(first + _BLOCK, len(samples)))
-                for i in block:
-                    try:
-                        self._put(i, prepare.pixels(dataset.read(samples[i])))
-                    except ImageError as exc:
-                        reasons[i] = str(exc)
-                with lock:
-                    finished += len(block)
-                    if progress:
-                        progress(finished, len(samples))
-
-        with ThreadPoolExecutor(workers) as pool:
+        def put(prepare: Preprocessor, i: int) -> None:
             try:
-                for future in [pool.submit(work) for _ in range(workers)]:
-                    future.result()
-            finally:
-                stop = True
+                self._put(i, prepare.pixels(dataset.read(samples[i])))
+            except ImageError as exc:
+                reasons[i] = str(exc)
+
+        crew = [partial(put, Preprocessor(preprocess)) for _ in range(threads_for(len(samples)))]
+        for_each(len(samples), crew, progress)
         return reasons
 
     def _put(self, row: int, pixels: NDArray[np.uint8]) -> None:

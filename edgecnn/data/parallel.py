@@ -1,0 +1,49 @@
+"""The same work on many samples by several threads: decoding, inference and file reads run beside each other."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import count
+from threading import Lock
+
+_BLOCK = 32  # samples a worker takes at once: large enough to be cheap, small enough to end together
+
+
+def threads_for(total: int, wanted: int | None = None) -> int:
+    """How many workers so much work is worth: as many as wanted, else as there are cores; at least one."""
+    return max(1, min(wanted or os.cpu_count() or 1, -(-total // _BLOCK)))
+
+
+def for_each(
+    total: int, workers: Sequence[Callable[[int], None]], progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Hand the numbers 0 to total - 1 out to workers, each of which runs in a thread of its own.
+
+    Args:
+        workers: called with one number at a time; see `threads_for`.
+        progress: called from worker threads, one at a time, with (done, total).
+
+    Raises:
+        Exception: what a worker raised first; the others stop after the sample that they are at.
+    """
+    blocks, stop, finished, lock = count(0, _BLOCK), False, 0, Lock()
+
+    def work(worker: Callable[[int], None]) -> None:
+        nonlocal finished
+        while not stop and (first := next(blocks)) < total:
+            block = range(first, min(first + _BLOCK, total))
+            for number in block:
+                if stop:
+                    return
+                worker(number)
+            with lock:
+                finished += len(block)
+                if progress:
+                    progress(finished, total)
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        try:
+            for done in as_completed([pool.submit(work, worker) for worker in workers]):
+                done.result()
+        finally:
+            stop = True
