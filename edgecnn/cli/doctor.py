@@ -17,9 +17,11 @@ _PARTS = (
     ("ai-edge-quantizer", "ai_edge_quantizer", "quantize", "int8 and float16"),
     ("jinja2", "jinja2", "report", "HTML reports"),
     ("aiohttp", "aiohttp", "serve", "the camera's web page"),
-    ("tensorflow", "tensorflow", "train", "loads and converts Keras models"),
+    ("tensorflow", "tensorflow", "train", "trains, loads and converts Keras models"),
     ("keras", "keras", "train", "Keras 3 models"),
     ("tf-keras", "tf_keras", "train", "Keras 2 models, most .h5 files"),
+    ("matplotlib", "matplotlib", "train", "learning curves"),
+    ("tensorboardX", "tensorboardX", "train", "TensorBoard logs"),
     ("scikit-learn", "sklearn", "train", "the digits data set"),
 )
 

@@ -13,22 +13,29 @@ from edgecnn.files import write_atomic
 from edgecnn.train.checkpoint import EpochRecord
 
 
+def require_logs() -> None:
+    """Tell before minutes of work that logs could not be written.
+
+    Raises:
+        MissingExtraError: Matplotlib or tensorboardX is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+        import tensorboardX  # noqa: F401
+    except ImportError as exc:
+        raise MissingExtraError("Matplotlib or tensorboardX", "train") from exc
+
+
 class Logs:
     """Writes into one folder after every epoch; a context manager.
 
     Args:
         history: epochs that are finished already, when a training goes on.
-
-    Raises:
-        MissingExtraError: Matplotlib or tensorboardX is not installed.
     """
 
     def __init__(self, folder: Path, history: Sequence[EpochRecord]) -> None:
-        try:
-            import matplotlib.figure  # noqa: F401
-            from tensorboardX import SummaryWriter
-        except ImportError as exc:
-            raise MissingExtraError("Matplotlib or tensorboardX", "train") from exc
+        from tensorboardX import SummaryWriter
+
         self._folder = folder
         # What a killed process wrote beyond its last checkpoint is hidden behind the steps that are written again.
         self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1)

@@ -31,7 +31,7 @@ from edgecnn.train.checkpoint import State
 from edgecnn.train.cluster import Cluster
 from edgecnn.train.design import Design, design, learner
 from edgecnn.train.devices import Forward, start
-from edgecnn.train.logs import Logs
+from edgecnn.train.logs import Logs, require_logs
 from edgecnn.train.loop import Observer, Silent
 from edgecnn.train.options import UNBALANCED, TrainConfig
 from edgecnn.train.result import TrainResult
@@ -68,6 +68,7 @@ def train_model(
     identity = config.to_dict() | {"data": _fingerprint(dataset, [*training, *validation])}
     state = _state(folder / "last.npz", identity, config)
     keras = _keras()
+    require_logs()
     devices = start(cluster)
     own_rows = devices.share(min(config.batch_size, len(training)))
     observer.step("make the network")
@@ -282,9 +283,10 @@ def _training_record(
     evaluation: Evaluation,
     split: str,
 ) -> dict[str, Any]:
+    files = {name: Path(value).name for name in ("weights", "teacher") if (value := getattr(config, name))}
     return {
         "arch": plan.arch,
-        "options": config.to_dict(),
+        "options": config.to_dict() | files,
         "data": dataset.name,
         "epochs": len(state.history),
         "kept_epoch": kept,

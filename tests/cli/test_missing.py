@@ -56,6 +56,11 @@ def run(place: Path, missing: list[str], commands: list[str]) -> list[tuple[int,
             "TensorFlow is not installed; type: pip install 'edgecnn[train]'",
         ),
         (
+            "tensorboardX",
+            ["train data -o m.keras --epochs 1"],
+            "Matplotlib or tensorboardX is not installed; type: pip install 'edgecnn[train]'",
+        ),
+        (
             "h5py",
             [f"convert old.h5 {CONVERT}"],
             "h5py, which reads .h5 models, is not installed; type: pip install 'edgecnn[train]'",
@@ -80,9 +85,13 @@ def run(place: Path, missing: list[str], commands: list[str]) -> list[tuple[int,
             ["camera int8.tflite --source flat --serve 127.0.0.1:0 --events e.jsonl --record out.avi"],
             "aiohttp is not installed; type: pip install 'edgecnn[serve]'",
         ),
-        ("keras", ["evaluate int8.tflite --data mnist"], "Keras is not installed; type: pip install 'edgecnn[train]'"),
+        (
+            "keras",
+            ["evaluate int8.tflite --data mnist", "train data -o m.keras"],
+            "Keras is not installed; type: pip install 'edgecnn[train]'",
+        ),
     ],
-    ids=["tensorflow", "h5py", "ai_edge_quantizer", "jinja2", "sklearn", "aiohttp", "keras"],
+    ids=["tensorflow", "tensorboardX", "h5py", "ai_edge_quantizer", "jinja2", "sklearn", "aiohttp", "keras"],
 )  # fmt: skip
 def test_the_line_to_type(missing: str, commands: list[str], line: str, place: Path) -> None:
     (place / "folder").mkdir()

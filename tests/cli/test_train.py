@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from edgecnn.cli.train import duration
+from edgecnn.cli.train import TrainProgress, duration
+from edgecnn.train.checkpoint import EpochRecord
 
 Run = Callable[..., Result]
 TRAIN = ("train", "data", "-o", "trained.keras", "--arch", "lenet5", "--epochs", "2", "--batch-size", "8")
@@ -71,6 +72,26 @@ def test_wrong_options_are_one_line(
     assert (result.exit_code, result.stdout) == (code, "")
     assert message in result.stderr
     assert not (place / "trained.keras").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(edgecnn: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = TrainProgress.epoch
+
+    def epoch(progress: TrainProgress, record: EpochRecord) -> None:
+        original(progress, record)
+        if record.epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainProgress, "epoch", epoch)
+    stopped = edgecnn(*TRAIN)
+    assert (stopped.exit_code, stopped.stdout) == (130, "")
+    assert "--resume goes on after the last epoch that is shown" in stopped.stderr
+    refused = edgecnn(*TRAIN)
+    assert refused.exit_code == 1
+    assert refused.stderr.splitlines()[-1].startswith("Error: trained.training holds a training that was interrupted")
+    resumed = edgecnn(*TRAIN, "--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "epoch   1/2" not in resumed.stderr
 
 
 def test_durations_are_for_people() -> None:
