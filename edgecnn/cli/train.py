@@ -136,7 +136,8 @@ def command(
     except KeyboardInterrupt:
         if not progress.trained:
             raise
-        note("\nStopped. The same line with --resume goes on after the last epoch that is shown.")
+        progress.close()
+        note("Stopped. The same line with --resume goes on after the last epoch shown.")
         ctx.exit(130)
     progress.close()
     if as_json:

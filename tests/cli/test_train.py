@@ -85,7 +85,7 @@ def test_ctrl_c_says_how_to_go_on(edgecnn: Run, place: Path, monkeypatch: pytest
     monkeypatch.setattr(TrainProgress, "epoch", epoch)
     stopped = edgecnn(*TRAIN)
     assert (stopped.exit_code, stopped.stdout) == (130, "")
-    assert "--resume goes on after the last epoch that is shown" in stopped.stderr
+    assert "--resume goes on after the last epoch shown" in stopped.stderr
     refused = edgecnn(*TRAIN)
     assert refused.exit_code == 1
     assert refused.stderr.splitlines()[-1].startswith("Error: trained.training holds a training that was interrupted")
