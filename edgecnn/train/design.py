@@ -16,7 +16,7 @@ from edgecnn.train.architectures import ARCHITECTURES, build_network
 from edgecnn.train.distill import DistillationLoss, load_teacher, student_accuracy, with_teacher
 from edgecnn.train.loop import Learner
 from edgecnn.train.options import TrainConfig
-from edgecnn.train.transfer import Backbone, freeze, load_backbone, transfer_network
+from edgecnn.train.transfer import Backbone, freeze, load_backbone, transfer_network, usual_color
 
 _SMALL = 64  # pictures of at most so many pixels a side are taken as they are
 _LOOKED_AT = 64  # pictures that tell size and colour
@@ -102,7 +102,7 @@ def _from_weights(config: TrainConfig, units: int) -> Design:
                 f"give --preprocess with {', '.join(NORMALIZATIONS)} or mean=…,std=…"
             )
         height, width = size or backbone.size or (_IMAGENET_SIDE, _IMAGENET_SIDE)
-        color = "gray" if backbone.channels == 1 else "rgb"
+        color = usual_color(backbone.channels, backbone.preprocess)
         preprocess = spec.complete(width, height, color, backbone.preprocess or "raw")
     dropout = _DROPOUT if config.dropout is None else config.dropout
 
@@ -170,5 +170,6 @@ def _taught(student: Any, plan: Design, labels: Sequence[str], config: TrainConf
     preprocess = teacher.preprocess
     if config.teacher_preprocess != Spec():
         height, width, channels = image_shape(teacher.model, teacher.name)
-        preprocess = config.teacher_preprocess.complete(width, height, "gray" if channels == 1 else "rgb")
+        spec = config.teacher_preprocess
+        preprocess = spec.complete(width, height, usual_color(channels, spec.normalization))
     return with_teacher(student, teacher, plan.preprocess, preprocess, order=order)

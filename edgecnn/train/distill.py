@@ -15,7 +15,7 @@ from edgecnn.errors import ModelError, PreprocessError
 from edgecnn.keras_io.card import read_card
 from edgecnn.keras_io.graph import flat_copy, logits
 from edgecnn.keras_io.network import image_shape, load_network
-from edgecnn.train.transfer import known_normalization
+from edgecnn.train.transfer import known_normalization, usual_color
 
 _GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue, as OpenCV and JPEG take them
 
@@ -57,7 +57,7 @@ def load_teacher(path: str | Path, *, allow_unsafe: bool = False) -> Teacher:
     preprocess = card.preprocess if card else None
     normalization = known_normalization(loaded, flat)
     if preprocess is None and normalization and -1 not in (height, width):
-        color = "gray" if channels == 1 else "rgb"
+        color = usual_color(channels, normalization)
         preprocess = Preprocess(width, height, color, *named_normalization(normalization, color))
     model = logits(flat)
     outputs = max(2, int(model.outputs[0].shape[-1]))

@@ -113,6 +113,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise EdgecnnError(f"expected {name} from {low:g} to {high:g}, got {value:g}")
+        if self.arch and self.weights not in (None, "imagenet"):
+            raise EdgecnnError(f"the file {self.weights} has an architecture of its own; leave out arch={self.arch}")
         if self.keep_head and not self.weights:
             raise EdgecnnError("keep_head goes on with the classifier of a model file; give that file as weights")
 

@@ -189,6 +189,13 @@ def known_normalization(model: Any, flat: Any) -> str | None:
     return None
 
 
+def usual_color(channels: int, normalization: str | None) -> str:
+    """Colour order of a network's pictures where nobody says it: what Caffe trained on were BGR."""
+    if channels == 1:
+        return "gray"
+    return "bgr" if normalization == "caffe" else "rgb"
+
+
 def _is_vector(shape: tuple[int | None, ...]) -> bool:
     return sum(n != 1 for n in shape[1:]) <= 1
 

@@ -18,6 +18,7 @@ from edgecnn.train.options import TrainConfig
         ({"epochs": 3, "head_epochs": 4}, "expected head_epochs from 0 to 3, got 4"),
         ({"learning_rate": -1.0}, "expected learning_rate from 1e-12 to 100, got -1"),
         ({"label_smoothing": 1.0}, "expected label_smoothing from 0 to 0.99, got 1"),
+        ({"arch": "lenet5", "weights": "w.keras"}, "has an architecture of its own; leave out arch=lenet5"),
         ({"keep_head": True}, "give that file as weights"),
     ],
 )

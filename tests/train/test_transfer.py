@@ -11,7 +11,7 @@ import pytest
 from edgecnn.errors import ModelError
 from edgecnn.keras_io.export import check_parity, export_float
 from edgecnn.keras_io.load import load_source
-from edgecnn.train.transfer import IMAGENET, Backbone, freeze, load_backbone, transfer_network
+from edgecnn.train.transfer import IMAGENET, Backbone, freeze, load_backbone, transfer_network, usual_color
 from tests.keras_models import network, pictures, save, scores
 
 
@@ -166,3 +166,8 @@ def test_the_real_backbone_works_at_another_size_and_converts(keras: Any, shared
     backbone = load_backbone(file)
     assert (backbone.size, backbone.preprocess, backbone.outputs) == ((224, 224), "symmetric", 0)
     check_converts(keras, backbone, 96, tmp_path)
+
+
+def test_caffe_means_bgr() -> None:
+    assert [usual_color(3, "caffe"), usual_color(3, "symmetric"), usual_color(3, None)] == ["bgr", "rgb", "rgb"]
+    assert usual_color(1, "caffe") == "gray"
