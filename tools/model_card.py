@@ -34,8 +34,7 @@ def card(recipe: Recipe, records: Records, files: Mapping[str, bytes], machine: 
         f"Licence: {recipe.licence}",
         "## Recipe",
         "DATA is the folder of the data.",
-        _code(*(shown(words) for step, words in recipe.steps.items() if step in ("first", "train", "float", "int8"))),
-        *([f"Before that, the first training: {_span(records['first'])}."] if "first" in records else []),
+        _code(*(shown(recipe.steps[step]) for step in ("train", "float", "int8"))),
         _training(train, machine),
         "## Figures",
         _figures(recipe, records, files),
@@ -97,19 +96,13 @@ def _counts(train: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
 
 
 def _training(train: Mapping[str, Any], machine: Mapping[str, Any]) -> str:
+    minutes = train["seconds"] / 60
+    time = f"{minutes:.0f} minutes" if minutes >= 1 else f"{train['seconds']:.0f} seconds"
     names = ("edgecnn", "keras", "tensorflow", "jax", "torch", "ai-edge-quantizer", "ai-edge-litert")
     versions = ", ".join(f"{name} {train['versions'][name]}" for name in names if name in train["versions"])
     return (
-        f"The training: {_span(train)}, weights of epoch {train['kept_epoch']}; seed {train['options']['seed']}; "
+        f"Epochs: {train['epochs']}, weights of epoch {train['kept_epoch']}; seed {train['options']['seed']}; {time} "
         f"with {train['device']} on {machine['cpu']} ({machine['architecture']}, {machine['cores']} cores). {versions}."
-    )
-
-
-def _span(train: Mapping[str, Any]) -> str:
-    """Epochs and time of a training."""
-    minutes = train["seconds"] / 60
-    return f"{train['epochs']} epochs in " + (
-        f"{minutes:.0f} minutes" if minutes >= 1 else f"{minutes * 60:.0f} seconds"
     )
 
 
