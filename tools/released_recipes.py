@@ -92,7 +92,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             title="kinds of clothes",
             data=DATA + "fashion_mnist.tar.gz",
             train=(
-                "--arch", "resnet8", "--epochs", "24", "--batch-size", "128", "--learning-rate", "0.004",
+                "--arch", "resnet8", "--epochs", "30", "--batch-size", "128", "--learning-rate", "0.004",
                 "--augment", "flip=yes,shift=0.1", "--train-on-val",
             ),
             architecture="ResNet-8 (He et al. 2016, in the form of MLPerf Tiny), from random weights.",
