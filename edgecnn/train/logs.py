@@ -46,6 +46,10 @@ class Logs:
             if value is not None and name != "epoch":
                 self._events.add_scalar(name, value, history[-1].epoch)
         self._events.flush()
+        self.draw(history)
+
+    def draw(self, history: Sequence[EpochRecord]) -> None:
+        """Write the CSV and the curves of all epochs anew."""
         write_atomic(self._folder / "history.csv", history_csv(history))
         write_atomic(self._folder / "curves.png", curves_png(history))
 

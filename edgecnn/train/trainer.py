@@ -92,6 +92,8 @@ def train_model(
                 checkpoint.save(folder / "last.npz", state, identity)
                 logs.write(state.history)
 
+        if logs and state.finished:  # nothing is left to train, but the logs may be gone
+            logs.draw(state.history)
         observer.step("train")
         state = loop.run(
             student,

@@ -123,9 +123,11 @@ def test_an_interrupted_training_is_not_overwritten(colors: Path, tmp_path: Path
 def test_a_finished_training_resumes_to_its_end_without_training(colors: Path, tmp_path: Path) -> None:
     first = train(colors, tmp_path / "m.keras")
     (tmp_path / "m.keras").unlink()
+    (tmp_path / "m.training" / "curves.png").unlink()
     observer = Silent()
     again = train(colors, tmp_path / "m.keras", replace(CONFIG, resume=True), observer)
     assert observer.records == []
+    assert (tmp_path / "m.training" / "curves.png").exists()
     assert again.evaluation.confusion == first.evaluation.confusion
 
 
