@@ -206,7 +206,7 @@ def test_one_bad_picture_is_skipped_and_counted(colors: Path, tmp_path: Path) ->
     ("change", "error", "message"),
     [
         ({"arch": "resnet9"}, ModelError, "expected an architecture of lenet300, .*got 'resnet9'"),
-        ({"weights": "nothing.keras"}, ModelError, "no such model: nothing.keras"),
+        ({"arch": None, "weights": "nothing.keras"}, ModelError, "no such model: nothing.keras"),
         ({"teacher": "nothing.keras"}, ModelError, "no such model: nothing.keras"),
         ({"preprocess": parse_spec("mean=1,2,3,gray")}, PreprocessError, "expected 1 value for mean"),
     ],
