@@ -147,7 +147,7 @@ class _TensorFlow(Devices):
 
         strategy = self._strategy
 
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # no types
         def step(batch: Any) -> Any:
             logs = strategy.run(model.train_step, args=(batch,))
             local = {name: strategy.experimental_local_results(value) for name, value in logs.items()}
@@ -179,7 +179,7 @@ class _TensorFlow(Devices):
     def forward(self, model: Any) -> Forward:
         import tensorflow as tf
 
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # no types
         def call(batch: Any) -> Any:
             return self._strategy.run(lambda rows: model(rows, training=False), args=(batch,))
 

@@ -160,7 +160,7 @@ def _teacher_layer(model: Any, given: Preprocess, wanted: Preprocess, order: Seq
     import keras
     from keras import ops
 
-    class FrozenTeacher(keras.layers.Layer):  # type: ignore[misc]
+    class FrozenTeacher(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         """Called as a layer of its own, because Keras hands `training=True` on to every layer of a graph."""
 
         def __init__(self) -> None:

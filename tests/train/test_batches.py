@@ -30,7 +30,7 @@ def cache(tmp_path: Path) -> PictureCache:
 
 
 def batches(cache: PictureCache, size: int = 4, **options: object) -> Batches:
-    return Batches(cache, np.arange(10), CLASSES, Preprocessor(WANTED), size, **options)  # type: ignore[arg-type]
+    return Batches(cache, np.arange(10), CLASSES, Preprocessor(WANTED), size, **options)  # type: ignore[arg-type]  # passed on
 
 
 def whole(made: Batches) -> list[NDArray[np.float32]]:
