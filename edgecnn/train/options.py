@@ -123,7 +123,7 @@ class TrainConfig:
         """Epochs in which a new head trains alone."""
         if self.head_epochs is not None:
             return self.head_epochs
-        return self.epochs // 4 if self.weights and not self.keep_head else 0
+        return max(1, self.epochs // 4) if self.weights and not self.keep_head else 0
 
     @property
     def rate(self) -> float:

@@ -33,6 +33,11 @@ def test_rates_follow_the_optimizer() -> None:
     assert TrainConfig(finetuning_rate=0.7).finetune_rate == 0.7
 
 
+def test_a_new_head_always_trains_alone_first() -> None:
+    assert [TrainConfig(epochs=epochs, weights="w.keras").frozen_epochs for epochs in (1, 2, 3, 8, 30)] == [1, 1, 1, 2, 7]
+    assert TrainConfig(epochs=8, weights="w.keras", keep_head=True).frozen_epochs == TrainConfig().frozen_epochs == 0
+
+
 def test_the_record_has_what_matters_and_is_json() -> None:
     config = TrainConfig(augment=parse_augment("light,flip=no"), resume=True)
     values = json.loads(json.dumps(config.to_dict()))
