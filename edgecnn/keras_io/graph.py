@@ -1,9 +1,15 @@
 """Copies of a loaded Keras 3 model: flat, for another input size, and without its classifier or its last activation."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+from numpy.typing import NDArray
+
 from edgecnn.errors import ModelError
+
+# From a layer to the constructor arguments in which its copy differs, and the copy's weights.
+Change = Callable[[Any], tuple[dict[str, Any], Sequence[NDArray[Any]]]]
 
 # Layers that turn a feature map into a vector.
 _POOLING: Final = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
@@ -13,7 +19,13 @@ _PASSING: Final = ("Dropout", "Softmax", "Activation", "Sigmoid", "Reshape", "Fl
 _SCORES: Final = ("softmax", "sigmoid")  # activations that turn logits into probabilities
 
 
-def flat_copy(model: Any, shape: tuple[int, int, int] | None = None, *, reserved: tuple[str, ...] = ()) -> Any:
+def flat_copy(
+    model: Any,
+    shape: tuple[int, int, int] | None = None,
+    *,
+    reserved: tuple[str, ...] = (),
+    change: Change | None = None,
+) -> Any:
     """A Functional copy of a model with the same weights, models inside dissolved, every layer trainable.
 
     Layers take Keras' present dtype policy. Layer names stay where they are unique.
@@ -22,6 +34,7 @@ def flat_copy(model: Any, shape: tuple[int, int, int] | None = None, *, reserved
         model: built Functional or Sequential model of one input and one output.
         shape: (height, width, channels) of the new input; None for the model's own.
         reserved: layer names that the copy must not use.
+        change: how layers of the copy differ; None for not at all.
 
     Raises:
         ModelError: its layers do not work for pictures of that size.
@@ -30,7 +43,7 @@ def flat_copy(model: Any, shape: tuple[int, int, int] | None = None, *, reserved
 
     own = tuple(model.inputs[0].shape[1:])
     image = keras.Input(shape or own, name="image")
-    copies = _Copies({"image", *reserved})
+    copies = _Copies({"image", *reserved}, change or _unchanged)
     try:
         output = copies.run(model, image)
     except ModelError:
@@ -45,8 +58,8 @@ def flat_copy(model: Any, shape: tuple[int, int, int] | None = None, *, reserved
 class _Copies:
     """Copies of layers, one for each original even where it is used several times."""
 
-    def __init__(self, names: set[str]) -> None:
-        self._names = names
+    def __init__(self, names: set[str], change: Change) -> None:
+        self._names, self._change = names, change
         self._made: dict[int, Any] = {}
 
     def run(self, model: Any, tensor: Any) -> Any:
@@ -66,14 +79,13 @@ class _Copies:
 
         if isinstance(layer, keras.Model) and hasattr(layer, "layers") and len(layer.inputs) == len(layer.outputs) == 1:
             return self.run(layer, *keras.tree.flatten(tensors))
-        first = id(layer) not in self._made
-        if first:
-            self._made[id(layer)] = self._copy(layer)
-        copy = self._made[id(layer)]
+        if id(layer) in self._made:
+            return self._made[id(layer)](*tensors, **options)
+        arguments, weights = self._change(layer)
+        copy = self._made[id(layer)] = self._copy(layer, arguments)
         result = copy(*tensors, **options)
-        if first and isinstance(layer, keras.Layer):
+        if isinstance(layer, keras.Layer):
             copy.trainable = True
-            weights = layer.get_weights()
             if [array.shape for array in weights] != [array.shape for array in copy.get_weights()]:
                 raise ValueError(f"the weights of {layer.name!r} have another shape")
             copy.set_weights(weights)
@@ -81,8 +93,8 @@ class _Copies:
                 copy.finalize_state()
         return result
 
-    def _copy(self, layer: Any) -> Any:
-        config = layer.get_config()
+    def _copy(self, layer: Any, arguments: dict[str, Any]) -> Any:
+        config = layer.get_config() | arguments
         name, number = layer.name, 1
         while name in self._names:
             name, number = f"{layer.name}_{number}", number + 1
@@ -91,6 +103,10 @@ class _Copies:
         if getattr(getattr(layer, "dtype_policy", None), "quantization_mode", None) is None:
             config.pop("dtype", None)
         return type(layer).from_config(config)
+
+
+def _unchanged(layer: Any) -> tuple[dict[str, Any], Sequence[NDArray[Any]]]:
+    return {}, getattr(layer, "get_weights", list)()
 
 
 def features(flat: Any) -> Any:
