@@ -1,0 +1,58 @@
+"""Fine-tuning lowers the loss for every kind of head, with labels and with a teacher, and says how far it is."""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecnn.compress.tfmot import split_head
+from edgecnn.compress.tune import TuneConfig, tune
+from edgecnn.train.distill import DistillationLoss
+from edgecnn.train.loop import Silent
+from tests.compress.lessons import RandomLessons
+
+
+def small(head: str | None, units: int) -> Any:
+    library = import_module("tf_keras")
+    library.utils.set_random_seed(3)
+    layers = library.layers
+    stack = [layers.Input((12, 12, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(units, head)]
+    return library.Sequential(stack)
+
+
+@pytest.mark.parametrize(("head", "units"), [("softmax", 5), (None, 5), ("sigmoid", 5), ("sigmoid", 1), (None, 1)])
+def test_the_loss_falls_for_every_head(head: str | None, units: int) -> None:
+    model = split_head(small(head, units))
+    lessons = RandomLessons(classes=max(2, units))
+    history = tune(model, lessons, TuneConfig(epochs=15, rate=1e-2))
+    assert history[-1].loss < 0.7 * history[0].loss
+    assert history[-1].learning_rate < history[0].learning_rate
+    assert lessons.started == list(range(15))
+
+
+def test_the_first_loss_with_a_teacher_is_that_of_keras_3() -> None:
+    model, lessons = split_head(small("softmax", 5)), RandomLessons(batches=1)
+    logits = import_module("tf_keras").Model(model.inputs, model.layers[-2].output)
+    pictures, labels, _ = lessons[0]
+    own = np.asarray(logits(pictures))
+    taught = np.random.default_rng(1).normal(size=own.shape).astype(np.float32)
+    expected = DistillationLoss(3.0, 0.7)(labels, np.stack([own, taught], axis=1))
+    config = TuneConfig(temperature=3.0, teacher_weight=0.7)
+    (record,) = tune(model, lessons, config, teacher=lambda given: taught)
+    assert record.loss == pytest.approx(float(np.mean(np.asarray(expected))), rel=1e-5)
+    assert record.accuracy == np.mean(own.argmax(axis=1) == labels.argmax(axis=1))
+
+
+def test_an_observer_hears_every_batch_and_epoch() -> None:
+    heard: list[Any] = []
+
+    class Ear(Silent):
+        def batch(self, epoch: int, done: int, total: int, accuracy: float) -> None:
+            heard.append((epoch, done, total))
+
+        def epoch(self, record: Any) -> None:
+            heard.append(record)
+
+    history = tune(split_head(small("softmax", 5)), RandomLessons(), TuneConfig(epochs=2), observer=Ear())
+    assert heard == [(1, 1, 2), (1, 2, 2), history[0], (2, 1, 2), (2, 2, 2), history[1]]
