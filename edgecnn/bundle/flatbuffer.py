@@ -88,6 +88,21 @@ def operator_names(model: Any) -> list[str]:
     return [_op_name(code, enum_names(schema.BuiltinOperator)) for code in model.operatorCodes or ()]
 
 
+def activation_of(operator: Any) -> str:
+    """What is fused into an operator: "NONE", "RELU", "RELU6", …"""
+    from ai_edge_litert import schema_py_generated as schema
+
+    number = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
+    return enum_names(schema.ActivationFunctionType).get(number, "UNKNOWN")
+
+
+def dtype_of(tensor: Any) -> str:
+    """Element type of a tensor: "float32", "int8", …"""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return enum_names(schema.TensorType).get(tensor.type, "unknown").lower()
+
+
 def enum_names(enum: type) -> dict[int, str]:
     """Number to name of one of the schema's enumerations."""
     return {number: name for name, number in vars(enum).items() if not name.startswith("_")}

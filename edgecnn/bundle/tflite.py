@@ -61,6 +61,8 @@ class ModelInfo:
         ops: builtin operator name, or a custom operator's own, to count in all graphs; most frequent first.
         head: "softmax" or "sigmoid" when the single output ends in one, else "logits".
         parameters: elements of constant weights and biases.
+        macs: multiply-accumulates of convolutions, depthwise convolutions and dense layers for one picture; an open
+            size counts as 1.
         sparsity: share of exact zeros among the weights of convolutions, depthwise convolutions and dense layers.
         has_signature: whether the model names its inputs and outputs in a signature.
     """
@@ -70,6 +72,7 @@ class ModelInfo:
     ops: dict[str, int]
     head: str
     parameters: int
+    macs: int
     sparsity: float
     has_signature: bool
 
@@ -93,6 +96,7 @@ def describe(content: bytes) -> ModelInfo:
             ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
             head=main.head(),
             parameters=sum(graph.parameters() for graph in graphs),
+            macs=sum(graph.macs() for graph in graphs),
             sparsity=sum(zeros for _, zeros in weights) / elements if elements else 0.0,
             has_signature=bool(model.signatureDefs),
         )
@@ -222,6 +226,17 @@ class _Graph:
             bias = dtype in ("int32", "int64") and tensor.quantization and not _empty(tensor.quantization.scale)
             if self._data(tensor).size and (dtype in _WEIGHT_DTYPES or bias):
                 result += math.prod(_shape(tensor.shape))
+        return result
+
+    def macs(self) -> int:
+        """Every element of an output takes one multiplication for each weight of its filter."""
+        result = 0
+        for name, inputs, outputs in self.steps:
+            if name not in _WEIGHTED:
+                continue
+            weights, output = _shape(self._tensors[inputs[1]].shape), _shape(self._tensors[outputs[0]].shape)
+            in_filter = weights[1:3] if name == "DEPTHWISE_CONV_2D" else weights[1:]
+            result += math.prod(output) * math.prod(in_filter)
         return result
 
     def weights(self) -> list[tuple[int, int]]:

@@ -35,13 +35,17 @@ def input_means(content: bytes, tensors: Sequence[NDArray[np.float32]]) -> list[
     return [sums[layer.input] / len(tensors) for layer in layers]
 
 
-def correct_biases(content: bytes, quantized: bytes, means: Sequence[NDArray[np.float64]]) -> bytes | None:
+def correct_biases(
+    content: bytes, quantized: bytes, means: Sequence[NDArray[np.float64]], *, base: bytes | None = None
+) -> bytes | None:
     """The float model with biases that make up for the rounding of weights in `quantized`.
 
     Args:
         content: float model.
         quantized: the same model with quantized weights.
         means: of `input_means(content, …)`.
+        base: the float model that was quantized, where that is `content` with weights rounded already; its weights
+            are kept.
 
     Returns:
         None when the two models' layers do not correspond.
@@ -54,11 +58,7 @@ def correct_biases(content: bytes, quantized: bytes, means: Sequence[NDArray[np.
     shifts = [
         -_mean_shift(old, new.weights - old.weights, mean) for old, new, mean in zip(before, after, means, strict=True)
     ]
-    return with_biases(content, shifts)
-
-
-def _identity(layer: WeightedLayer) -> tuple[str, tuple[int, ...]]:
-    return layer.kind, layer.weights.shape
+    return with_biases(content if base is None else base, shifts)
 
 
 def _mean_shift(layer: WeightedLayer, error: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float32]:

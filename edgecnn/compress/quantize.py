@@ -1,21 +1,27 @@
 """Post-training quantization of a float `.tflite` with ai-edge-quantizer. No TensorFlow.
 
 Weights are quantized per output channel. For int8 the activation ranges are chosen by `ranges`; the input's
-range is not estimated but known, since pixels run from 0 to 255: so an 8-bit input keeps every pixel value.
+range is not estimated but known, since pixels run from 0 to 255: so an 8-bit input keeps every pixel value. Global
+average pooling becomes a mean first, see `edgecnn.bundle.pooling`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.bundle.layers import scopes_of
+from edgecnn.bundle.pooling import with_mean_pooling
 from edgecnn.bundle.tflite import first_signature
 from edgecnn.compress.bias import correct_biases, input_means
 from edgecnn.compress.ranges import QSV, QUANTILES, ActivationExtremes, collect_extremes, divergence
-from edgecnn.errors import ConversionError, MissingExtraError
-from edgecnn.quiet import quiet
+from edgecnn.compress.recipe import apply, recipe_for
+from edgecnn.compress.recipe import require_quantizer as require_quantizer
+from edgecnn.compress.rounding import round_weights
+from edgecnn.errors import ConversionError, ModelError
 from edgecnn.runtime.classifier import Head
 from edgecnn.runtime.interpreter import Engine
 
@@ -30,6 +36,9 @@ IO_TYPES: Final[dict[str, tuple[str, ...]]] = {
 STATIC: Final = ("int8", "int16x8")
 _SELECTION_SAMPLES = 128  # pictures on which candidates are compared
 _MEAN_SAMPLES = 64  # pictures whose mean activations correct biases; means settle early
+_ROUNDING_SAMPLES = 64  # pictures whose activations decide how weights are rounded
+
+WEIGHTS: Final = ("min-max", "octav", "mse", "gptq")  # how weights can be quantized, see `Candidate`
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,8 @@ class Candidate:
 
     Attributes:
         range_quantile: quantile of the activation extremes that is kept.
-        weights: how weight ranges are found: "min-max", or "octav" (clipping of least mean squared error).
+        weights: "min-max"; "octav" or "mse", which clip weights for a small squared error; or "gptq", min-max with
+            weights rounded so that the errors of one make up for those of others.
         bias_correction: whether biases make up for the rounding of weights.
         divergence: from the float model on calibration pictures, in nats; smaller is better.
     """
@@ -46,7 +56,10 @@ class Candidate:
     range_quantile: float
     weights: str
     bias_correction: bool
-    divergence: float
+    divergence: float = 0.0
+
+
+PLAIN: Final = Candidate(1.0, "min-max", bias_correction=False)  # what everybody has
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,9 @@ def quantize(
     head: str,
     tensors: Sequence[NDArray[np.float32]] = (),
     input_range: tuple[float, float] = (0.0, 1.0),
+    weights: Sequence[str] = ("min-max", "octav"),
+    keep_float: Sequence[str] = (),
+    wide: Sequence[str] = (),
 ) -> Quantized:
     """Quantize a float model.
 
@@ -82,145 +98,144 @@ def quantize(
         head: "softmax", "sigmoid" or "logits", as in `Head`.
         tensors: calibration inputs, float32 (height, width, channels) each; needed by int8 and int16x8.
         input_range: smallest and largest real value of the input tensor.
+        weights: of WEIGHTS, what int8 tries; the first with every range of activations.
+        keep_float: layers that stay float, by their names in Keras (see `edgecnn.bundle.layers`). Between a quantized
+            and a float layer the runtime converts, which costs little.
+        wide: layers whose activations are 16-bit integers in an int8 model, likewise. LiteRT runs such convolutions
+            with its reference kernels, 10 to 100 times slower than int8 or float: prefer `keep_float` but for dense
+            layers and devices without float.
 
     Raises:
         ConversionError: no calibration inputs, or the quantizer failed.
+        ModelError: `keep_float` or `wide` names a layer that is not there.
         MissingExtraError: ai-edge-quantizer is not installed.
     """
     if kind == "float32":
         return Quantized(content)
     require_quantizer()
+    if wide and kind != "int8":
+        raise ConversionError(f"expected 16-bit layers in an int8 model only, got {kind}; leave `wide` empty")
+    kept, widened = scopes_of(content, keep_float), scopes_of(content, wide)
     if kind not in STATIC:
-        return Quantized(_apply(content, _recipe(kind, io), {}))
+        return Quantized(apply(content, recipe_for(kind, io, keep_float=kept), {}))
     if not tensors:
         raise ConversionError(f"{kind} needs calibration pictures, and none could be read")
-    extremes = collect_extremes(content, _recipe(kind, "int8"), tensors)
-    known = {first_signature(content).input_tensor: input_range}
+    calibration = Calibration(with_mean_pooling(content), head, tensors, input_range)
     if kind == "int16x8":  # 65,536 steps leave room for outliers
-        return Quantized(_apply(content, _recipe(kind, io), extremes.ranges(1.0, known=known)))
-    search = _Search(content, head, extremes, known, tensors)
-    for quantile in QUANTILES:
-        search.attempt(quantile, "min-max", bias_correction=True)
-    search.attempt(search.best.range_quantile, "octav", bias_correction=True)
-    search.attempt(search.best.range_quantile, search.best.weights, bias_correction=False)
-    return Quantized(search.build(search.best, io), search.best, tuple(search.candidates))
+        return Quantized(apply(calibration.content, recipe_for(kind, io, keep_float=kept), calibration.ranges(1.0)))
+    return calibration.search(io, weights=weights, keep_float=kept, wide=widened)
 
 
-def require_quantizer() -> None:
-    """Check that models can be quantized here.
+class Calibration:
+    """A float model and what its calibration pictures tell, each found out once and when it is first needed.
 
-    Raises:
-        MissingExtraError: ai-edge-quantizer is not installed.
+    Args:
+        content, head, tensors, input_range: as for `quantize`.
+        selection: so many of the pictures compare candidates; more tell close ones apart.
     """
-    try:
-        import ai_edge_quantizer  # noqa: F401
-    except ImportError as exc:
-        raise MissingExtraError("ai-edge-quantizer", "quantize") from exc
-
-
-class _Search:
-    """Tries ways to quantize one model to int8 and keeps their divergence from the float model."""
 
     def __init__(
         self,
         content: bytes,
         head: str,
-        extremes: ActivationExtremes,
-        known: dict[str, tuple[float, float]],
         tensors: Sequence[NDArray[np.float32]],
+        input_range: tuple[float, float],
+        *,
+        selection: int = _SELECTION_SAMPLES,
     ) -> None:
-        self._content, self._head, self._extremes, self._known = content, head, extremes, known
-        self._tensors = tensors
-        self._selection = np.stack(tensors[:_SELECTION_SAMPLES])
-        self._reference = _probabilities(content, head, self._selection)
-        self._means: list[NDArray[np.float64]] | None = None
-        self.candidates: list[Candidate] = []
+        self.content, self.head, self.tensors = content, head, tensors
+        self._compared = selection
+        self._known = {first_signature(content).input_tensor: input_range}
 
-    @property
-    def best(self) -> Candidate:
-        return min(self.candidates, key=lambda candidate: candidate.divergence)
+    def search(
+        self,
+        io: str,
+        *,
+        weights: Sequence[str] = ("min-max", "octav"),
+        keep_float: Sequence[str] = (),
+        wide: Sequence[str] = (),
+    ) -> Quantized:
+        """The int8 model that diverges least from the float model, of those that are tried.
 
-    def attempt(self, quantile: float, weights: str, *, bias_correction: bool) -> None:
-        candidate = Candidate(quantile, weights, bias_correction, 0.0)
-        probabilities = _probabilities(self.build(candidate, "int8"), self._head, self._selection)
-        self.candidates.append(replace(candidate, divergence=divergence(self._reference, probabilities)))
+        Args:
+            weights: of WEIGHTS; the first with every range of activations, the others with the best range.
+            keep_float, wide: scopes of operations.
 
-    def build(self, candidate: Candidate, io: str) -> bytes:
-        ranges = self._extremes.ranges(candidate.range_quantile, known=self._known)
-        recipe = _recipe("int8", io, candidate.weights)
-        content = _apply(self._content, recipe, ranges)
+        Raises:
+            ConversionError: the quantizer failed, or the runtime can run none of the models.
+        """
+        tried: list[Candidate] = []
+        reasons: list[str] = []
+
+        def attempt(quantile: float, algorithm: str, *, bias_correction: bool) -> None:
+            candidate = Candidate(quantile, algorithm, bias_correction)
+            built = self.build(candidate, "int8", keep_float=keep_float, wide=wide)
+            try:
+                tried.append(replace(candidate, divergence=self.divergence(built)))
+            except ModelError as exc:  # the runtime has no kernel for steps that differ too much
+                reasons.append(str(exc))
+
+        def best() -> Candidate:
+            return min(tried, key=lambda candidate: candidate.divergence)
+
+        for quantile in QUANTILES:
+            attempt(quantile, weights[0], bias_correction=True)
+        if not tried:
+            raise ConversionError(f"no int8 form of this model runs ({reasons[-1]}); keep layers in float")
+        for algorithm in weights[1:]:
+            attempt(best().range_quantile, algorithm, bias_correction=True)
+        attempt(best().range_quantile, best().weights, bias_correction=False)
+        return Quantized(self.build(best(), io, keep_float=keep_float, wide=wide), best(), tuple(tried))
+
+    def build(
+        self, candidate: Candidate, io: str, *, keep_float: Sequence[str] = (), wide: Sequence[str] = ()
+    ) -> bytes:
+        """The int8 model of one candidate; `keep_float` and `wide` are scopes of operations."""
+        ranges = self.ranges(candidate.range_quantile)
+        rounded = candidate.weights == "gptq"
+        base = self._rounded if rounded else self.content
+        recipe = recipe_for("int8", io, "min-max" if rounded else candidate.weights, keep_float=keep_float, wide=wide)
+        content = apply(base, recipe, ranges)
         if not candidate.bias_correction:
             return content
-        if self._means is None:
-            self._means = input_means(self._content, self._tensors[:_MEAN_SAMPLES])
-        corrected = correct_biases(self._content, content, self._means)
-        return content if corrected is None else _apply(corrected, recipe, ranges)
+        corrected = correct_biases(self.content, content, self._means, base=base)
+        return content if corrected is None else apply(corrected, recipe, ranges)
+
+    def ranges(self, quantile: float) -> dict[str, QSV]:
+        """Range of every tensor, from a quantile of the extremes; the input's is known."""
+        return self._extremes.ranges(quantile, known=self._known)
+
+    def divergence(self, content: bytes) -> float:
+        """Of a quantized model from the float model, in nats, on some of the calibration pictures."""
+        return divergence(self._reference, probabilities(content, self.head, self._selection))
+
+    @cached_property
+    def _extremes(self) -> ActivationExtremes:
+        return collect_extremes(self.content, recipe_for("int8", "int8"), self.tensors)
+
+    @cached_property
+    def _selection(self) -> NDArray[np.float32]:
+        return np.stack(self.tensors[: self._compared])
+
+    @cached_property
+    def _reference(self) -> NDArray[np.float32]:
+        return probabilities(self.content, self.head, self._selection)
+
+    @cached_property
+    def _means(self) -> list[NDArray[np.float64]]:
+        return input_means(self.content, self.tensors[:_MEAN_SAMPLES])
+
+    @cached_property
+    def _rounded(self) -> bytes:
+        return round_weights(self.content, self.tensors[:_ROUNDING_SAMPLES])
 
 
-def _probabilities(content: bytes, head: str, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
+def probabilities(content: bytes, head: str, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of a model for inputs (samples, height, width, channels): (samples, classes)."""
     engine = Engine(content, threads=2, size=(tensors.shape[2], tensors.shape[1]))
     stored = engine.input_type.quantize(tensors)
     raw = np.stack([engine.run(tensor) for tensor in stored])
     return Head(head, engine.output_type).probabilities(raw)
-
-
-def _apply(content: bytes, recipe: Any, ranges: dict[str, QSV]) -> bytes:
-    from ai_edge_quantizer import quantizer
-
-    try:
-        with quiet():
-            work = quantizer.Quantizer(bytearray(content), recipe)
-            result = work.quantize(ranges) if work.need_calibration else work.quantize()
-    except Exception as exc:  # the quantizer raises ValueError, RuntimeError and KeyError alike
-        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-        raise ConversionError(f"ai-edge-quantizer cannot quantize this model: {reason[:300]}") from exc
-    if result.quantized_model is None:
-        raise ConversionError("ai-edge-quantizer returned no model; is this a float model?")
-    return bytes(result.quantized_model)
-
-
-def _recipe(kind: str, io: str, weights: str = "min-max") -> Any:
-    from ai_edge_quantizer import qtyping, recipe, recipe_manager
-    from ai_edge_quantizer.algorithm_manager import AlgorithmName
-
-    operation = qtyping.TFLOperationName
-    if kind == "dynamic":
-        return recipe.dynamic_wi8_afp32()
-    manager = recipe_manager.RecipeManager()
-    everything = ".*"
-    if kind == "float16":
-        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
-        config = qtyping.OpQuantizationConfig(
-            weight_tensor_config=half,
-            compute_precision=qtyping.ComputePrecision.FLOAT,
-            explicit_dequantize=True,
-        )
-        manager.add_quantization_config(everything, operation.ALL_SUPPORTED, config, AlgorithmName.FLOAT_CASTING)
-        return manager.get_quantization_recipe()
-    manager.load_quantization_recipe(recipe.static_wi8_ai8() if kind == "int8" else recipe.static_wi8_ai16())
-    if weights == "octav":  # for what has weights; other constants may be asymmetric, which it cannot do
-        for layer in (operation.CONV_2D, operation.DEPTHWISE_CONV_2D, operation.FULLY_CONNECTED):
-            manager.add_static_config(everything, layer, 8, 8, algorithm_key=AlgorithmName.OCTAV)
-    for border in (operation.INPUT, operation.OUTPUT):
-        if io == "float32":
-            manager.add_quantization_config(everything, border, algorithm_key=AlgorithmName.NO_QUANTIZE)
-        elif io == "uint8":
-            manager.add_quantization_config(everything, border, _uint8_border())
-    return manager.get_quantization_recipe()
-
-
-def _uint8_border() -> Any:
-    from ai_edge_quantizer import qtyping
-
-    activation = qtyping.TensorQuantizationConfig(num_bits=8, symmetric=False, dtype=qtyping.TensorDataType.UINT)
-    weight = qtyping.TensorQuantizationConfig(
-        num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
-    )
-    return qtyping.OpQuantizationConfig(
-        activation_tensor_config=activation,
-        weight_tensor_config=weight,
-        compute_precision=qtyping.ComputePrecision.INTEGER,
-    )
 
 
 def default_io(kind: str) -> str:

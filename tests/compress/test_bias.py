@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 
 from edgecnn.bundle.weights import weighted_layers, with_biases
 from edgecnn.compress.bias import correct_biases, input_means
-from edgecnn.compress.quantize import _apply, _recipe
 from edgecnn.compress.ranges import collect_extremes
+from edgecnn.compress.recipe import apply, recipe_for
 from edgecnn.runtime.interpreter import Engine
 
 
 @pytest.fixture(scope="module")
 def quantized(network: bytes, pictures: list[NDArray[np.float32]]) -> bytes:
-    recipe = _recipe("int8", "int8")
-    return _apply(network, recipe, collect_extremes(network, recipe, pictures).ranges(1.0, known={}))
+    recipe = recipe_for("int8", "int8")
+    return apply(network, recipe, collect_extremes(network, recipe, pictures).ranges(1.0, known={}))
 
 
 def inner(content: bytes, pictures: list[NDArray[np.float32]], index: int) -> NDArray[np.float32]:

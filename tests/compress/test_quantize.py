@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgecnn.bundle.flatbuffer import dtype_of, unpack
+from edgecnn.bundle.layers import operations, tensor_type
 from edgecnn.bundle.tflite import describe
 from edgecnn.bundle.weights import is_float
-from edgecnn.compress.quantize import IO_TYPES, default_io, quantize
-from edgecnn.errors import ConversionError, MissingExtraError
+from edgecnn.compress.quantize import IO_TYPES, WEIGHTS, default_io, quantize
+from edgecnn.errors import ConversionError, MissingExtraError, ModelError
 from edgecnn.runtime.classifier import Head
 from edgecnn.runtime.interpreter import Engine
 
@@ -68,3 +70,56 @@ def test_a_missing_quantizer_names_the_pip_line(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(MissingExtraError, match=r"pip install 'edgecnn\[quantize\]'"):
         quantize(network, kind="dynamic", io="float32", head="softmax")
     assert quantize(network, kind="float32", io="float32", head="softmax").content == network
+
+
+def dtypes(content: bytes, names: tuple[str, ...]) -> list[str]:
+    """Element type of the outputs of layers."""
+    return [
+        tensor_type(content, step.outputs[0]).dtype
+        for step in operations(content)
+        if step.layer in names and step.kind not in ("QUANTIZE", "DEQUANTIZE")
+    ]
+
+
+def test_layers_stay_float_or_become_wide(network: bytes, pictures: list[NDArray[np.float32]]) -> None:
+    result = quantize(
+        network, kind="int8", io="int8", head="softmax", tensors=pictures, input_range=RANGE,
+        keep_float=["dense", "softmax"], wide=["second"],
+    )  # fmt: skip
+    assert dtypes(result.content, ("first", "pooled")) == ["int8", "int8"]
+    assert dtypes(result.content, ("second",)) == ["int16"]
+    assert dtypes(result.content, ("dense",)) == ["float32"]
+    assert np.abs(probabilities(network, pictures) - probabilities(result.content, pictures)).max() <= 0.1
+
+
+@pytest.mark.parametrize("kind", ["float16", "dynamic", "int16x8"])
+def test_layers_stay_float_in_every_kind(kind: str, network: bytes, pictures: list[NDArray[np.float32]]) -> None:
+    def stored(keep: tuple[str, ...]) -> set[str]:
+        content = quantize(
+            network, kind=kind, io="float32", head="softmax", tensors=pictures, input_range=RANGE, keep_float=keep
+        ).content
+        used = {index for step in operations(content) for index in step.inputs if index >= 0}
+        made = {index for step in operations(content) for index in step.outputs}
+        model = unpack(content)
+        return {dtype_of(model.subgraphs[0].tensors[index]) for index in used - made} - {"int32", "int64"}
+
+    everything = ("first", "second", "pooled", "dense", "softmax")
+    assert stored(everything) == {"float32"}
+    assert stored(everything[1:]) > {"float32"}
+
+
+def test_every_weight_algorithm_is_tried(network: bytes, pictures: list[NDArray[np.float32]]) -> None:
+    result = quantize(
+        network, kind="int8", io="int8", head="softmax", tensors=pictures, input_range=RANGE, weights=WEIGHTS
+    )
+    assert {candidate.weights for candidate in result.candidates} == set(WEIGHTS)
+    assert np.abs(probabilities(network, pictures) - probabilities(result.content, pictures)).max() <= 0.1
+
+
+def test_unknown_layers_and_wide_layers_elsewhere_are_refused(
+    network: bytes, pictures: list[NDArray[np.float32]]
+) -> None:
+    with pytest.raises(ModelError, match="got 'third', which this model has not"):
+        quantize(network, kind="int8", io="int8", head="softmax", tensors=pictures, keep_float=["third"])
+    with pytest.raises(ConversionError, match="16-bit layers in an int8 model only, got dynamic"):
+        quantize(network, kind="dynamic", io="float32", head="softmax", wide=["first"])

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
-from edgecnn.compress.quantize import _recipe
 from edgecnn.compress.ranges import ActivationExtremes, collect_extremes, divergence
+from edgecnn.compress.recipe import recipe_for
 from edgecnn.runtime.interpreter import Engine
 
 scores = hnp.arrays(np.float32, (5, 4), elements=st.floats(0, 1, width=32)).map(
@@ -19,7 +19,7 @@ scores = hnp.arrays(np.float32, (5, 4), elements=st.floats(0, 1, width=32)).map(
 
 @pytest.fixture(scope="module")
 def extremes(network: bytes, pictures: list[NDArray[np.float32]]) -> ActivationExtremes:
-    return collect_extremes(network, _recipe("int8", "int8"), pictures)
+    return collect_extremes(network, recipe_for("int8", "int8"), pictures)
 
 
 def test_extremes_are_those_of_every_picture(
