@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgecnn.camera.camera import Camera
 from edgecnn.config import Preprocess
 from edgecnn.convert.options import ConvertConfig
-from edgecnn.convert.pipeline import Observer, convert_model
+from edgecnn.convert.pipeline import convert_model
 from edgecnn.convert.proof import prove
 from edgecnn.data.dataset import Dataset, Sample, balanced, open_dataset
 from edgecnn.data.images import read_image
@@ -22,6 +22,7 @@ from edgecnn.errors import DataError, MissingExtraError
 from edgecnn.measure.examples import thumbnail
 from edgecnn.runtime.classifier import Classifier, Prediction
 from edgecnn.spec import parse_spec
+from edgecnn.train.loop import Observer
 
 PREPROCESS = Preprocess(width=16, height=16, color="gray", mean=(0.0,), std=(255.0,), fit="center-crop")
 _CLIP_SIZE = (320, 240)  # width, height in pixels

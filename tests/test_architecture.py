@@ -19,29 +19,32 @@ LEVELS = """
 errors
 config files quantization quiet signature
 spec
-bundle: archive bundle card flatbuffer metadata tflite weights
+bundle: archive bundle card flatbuffer layers metadata pooling tflite weights
 data: builtin dataset images parallel preprocess store
 runtime: classifier interpreter
-keras_io: card export graph keras2 load network safety
+keras_io: card export graph keras2 keras_ops load network rebuild safety
 measure: benchmark detect evaluate examples machine match memory metrics score
-compress: bias quantize ranges
-report: charts classes comparison html markdown method numbers render results schema sections tables verdict
+compress.channels: coupling gradients importance prune selection shrink
+compress: bias equalize ladder quantize ranges recipe rounding sensitivity
+report: charts classes comparison html markdown method numbers plots render results schema sections tables verdict
 camera: board camera capture figures folder frame labeller observation picamera reader smoothing source threads
 sinks: annotate events recording uncertain window worker
 web: access broadcast encoder facts server
 train.nets: inception mobile parts plain pretrained residual
 train: architectures augment cache checkpoint cluster devices distill mix operations transfer
-train: batches design logs loop options result trainer
-convert: options pipeline proof result
+train: batches design finetune logs loop options result trainer
+compress: int8_graph qat quantizers tfmot trained tune weights
+convert: compression examine gains loading options pipeline proof quantizing recipe result stages
 demo
-cli: benchmark camera convert demo doctor evaluate inspect live main options output predict report train
+cli: options output stages
+cli: benchmark camera convert demo doctor evaluate inspect live main predict report sensitivity train
 __init__ __main__
 """
 
 # Where a package may be imported: modules or folders. The longest name that fits an import counts.
 ONLY_IN = {
     "ai_edge_litert": {"runtime.interpreter"},
-    "ai_edge_litert.schema_py_generated": {"bundle.flatbuffer", "bundle.tflite"},
+    "ai_edge_litert.schema_py_generated": {"bundle.flatbuffer", "bundle.pooling", "bundle.tflite"},
     "ai_edge_quantizer": {"compress"},
     "aiohttp": {"web.server"},
     "click": {"cli"},
@@ -49,13 +52,16 @@ ONLY_IN = {
     "h5py": {"keras_io"},
     "jax": {"train.devices"},
     "jinja2": {"report"},
-    "keras": {"data.builtin", "demo", "keras_io", "train"},
+    "keras": {"compress.channels", "convert.compression", "data.builtin", "demo", "keras_io", "train"},
     "picamera2": {"camera.picamera"},
     "sklearn": {"data.builtin", "demo"},
-    "tensorflow": {"keras_io", "train.devices"},
+    "tensorflow": {
+        *("compress.channels.gradients", "compress.qat", "compress.quantizers", "compress.tfmot", "compress.tune"),
+        *("keras_io", "train.devices"),
+    },
     "tensorflow.lite": {"runtime.interpreter"},
     "tensorflow_model_optimization": {"compress"},
-    "tf_keras": {"keras_io"},
+    "tf_keras": {"compress", "keras_io"},
     "tflite_runtime": {"runtime.interpreter"},
     "torch": {"train.devices"},
 }

@@ -21,9 +21,10 @@ from edgecnn.errors import DataError, MissingExtraError
 from edgecnn.quiet import quiet
 from edgecnn.report.render import FORMATS, render
 from edgecnn.runtime.classifier import Classifier
+from edgecnn.train.loop import Silent
 
 
-class Steps:
+class Steps(Silent):
     """Hears the steps of a demonstration."""
 
     def __init__(self) -> None:

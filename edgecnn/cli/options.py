@@ -87,6 +87,6 @@ def model_content(model: Path, spec: "Spec", *, allow_unsafe: bool) -> bytes:
         content = read_model(model)
         if content[4:8] == b"TFL3":
             return content
-    from edgecnn.convert.pipeline import load_float
+    from edgecnn.convert.loading import load_float
 
     return load_float(model, spec, allow_unsafe=allow_unsafe)

@@ -9,11 +9,14 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgecnn.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from edgecnn.train.checkpoint import EpochRecord
 
 
 def emit_json(document: Any) -> None:
@@ -76,12 +79,16 @@ def size(count: int) -> str:
 
 
 class Progress:
-    """A step's name on stderr, with a bar while it runs if stderr is a terminal."""
+    """A step's name on stderr, with a bar while it runs if stderr is a terminal; one line an epoch of training."""
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: int = 0) -> None:
+        """Say how many epochs there will be; 0 if nobody knows."""
         self._bar = sys.stderr.isatty()
         self._lock = threading.Lock()
         self._step, self._started, self._shown = "", 0.0, 0.0
+        self._epochs = epochs
+        self.trained = 0  # epochs of this process
+        self._first: tuple[float, int] | None = None  # when, and after how many batches, batches were first told
 
     def step(self, name: str) -> None:
         """A step begins; the one before it is finished."""
@@ -102,9 +109,42 @@ class Progress:
             bar = "█" * filled + "░" * (24 - filled)
             click.echo(f"\r\x1b[K  {self._step} {bar} {done:,}/{total:,}, {left:.0f} s left", err=True, nl=False)
 
+    def batch(self, epoch: int, done: int, total: int, accuracy: float) -> None:
+        """Redraw the bar of an epoch; the time left is that of all epochs."""
+        if not self._bar:
+            return
+        now, batches = time.monotonic(), self.trained * total + done
+        self._first = self._first or (now, batches)  # the first batch takes longer: the graph is built
+        text = f"  epoch {self._of(epoch).strip()} {'█' * (20 * done // total):░<20} accuracy {accuracy:.1%}"
+        if batches > self._first[1]:
+            pace = (now - self._first[0]) / (batches - self._first[1])
+            epochs = max(self._epochs, epoch)
+            text += f", {duration(pace * ((epochs - epoch + 1) * total - done))} left"
+        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+
+    def epoch(self, record: "EpochRecord") -> None:
+        """Print what an epoch gave."""
+        self.trained += 1
+        text = f"  epoch {self._of(record.epoch)}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
+        if record.val_accuracy is not None:
+            text += f"  val {record.val_loss:.4f} {record.val_accuracy:.2%}"
+        text += f"  {duration(record.seconds)}"
+        click.echo(f"\r\x1b[K{text}" if self._bar else text, err=True)
+
+    def _of(self, epoch: int) -> str:
+        return f"{epoch:>3}/{self._epochs}" if self._epochs else f"{epoch:>3}"
+
     def close(self) -> None:
         """Finish the running step's line."""
         if self._step:
             line = f"  {self._step}: {time.monotonic() - self._started:.1f} s"
             click.echo(f"\r\x1b[K{line}" if self._bar else line, err=True)
         self._step = ""
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 8 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

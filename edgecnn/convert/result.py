@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.bundle.tflite import describe
+from edgecnn.compress.ladder import Climb
 from edgecnn.compress.quantize import Quantized
 from edgecnn.config import Preprocess
 from edgecnn.convert.options import ConvertConfig
@@ -41,6 +42,9 @@ class ConvertResult:
     head: str
     choice: dict[str, Any]
     calibration_samples: int
+    stages: tuple[dict[str, Any], ...]
+    gains: dict[str, Any] | None
+    climb: Climb | None
     quantized: Quantized
     parity: Parity | None
     accuracy: dict[str, Any]
@@ -50,8 +54,11 @@ class ConvertResult:
 
     @property
     def within_budget(self) -> bool:
-        """False when a `max_drop` was asked for and missed."""
-        return self.config.max_drop is None or self.accuracy["drop_pp"] <= self.config.max_drop + 1e-9
+        """False when an accuracy budget was asked for and missed; by the ladder's judgement too."""
+        if self.climb and not self.climb.inside:
+            return False
+        budget = self.config.budget if self.climb else self.config.max_drop
+        return budget is None or self.accuracy["drop_pp"] is None or self.accuracy["drop_pp"] <= budget + 1e-9
 
     def classifier(self, *, float_model: bool = False, threads: int = 1) -> Classifier:
         """A classifier of the output, or of the float model it was made from."""
@@ -68,6 +75,7 @@ class ConvertResult:
     def to_dict(self) -> dict[str, Any]:
         """The `convert` JSON record."""
         info = describe(self.content)
+        rung = self.climb.rungs[self.climb.taken] if self.climb else None
         return {
             "schema": "edgecnn.convert/1",
             "model": str(self.model),
@@ -82,6 +90,10 @@ class ConvertResult:
             "io": self.config.io_type,
             "calibration_samples": self.calibration_samples,
             "calibration": _calibration_record(self.quantized),
+            "stages": list(self.stages),
+            "gains": self.gains,
+            "macs": info.macs,
+            "float_macs": describe(self.float_content).macs,
             "sparsity": round(info.sparsity, 6),
             "labels": len(self.labels),
             "label_names": list(self.labels),
@@ -94,7 +106,8 @@ class ConvertResult:
             "skipped_images": [{"image": name, "reason": reason} for name, reason in self.scores.skipped],
             "max_drop": self.config.max_drop,
             "within_budget": self.within_budget,
-            "layers_kept_float": [],
+            "layers_kept_float": list(rung.float_layers if rung else self.config.keep_float),
+            "ladder": self.climb.to_dict() if self.climb else None,
             "parity": None if self.parity is None else asdict(self.parity),
             "notes": list(self.notes),
             "versions": versions(),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from edgecnn.errors import ModelError
 from edgecnn.train.nets.inception import inception
 from edgecnn.train.nets.mobile import efficientnet_lite0
-from edgecnn.train.nets.plain import alexnet, cifar10_cnn, image_cnn, lenet5, lenet300, mnist_cnn, vgg
+from edgecnn.train.nets.plain import alexnet, cifar10_cnn, image_cnn, lenet5, lenet5_caffe, lenet300, mnist_cnn, vgg
 from edgecnn.train.nets.pretrained import application
 from edgecnn.train.nets.residual import densenet, resnet
 
@@ -39,6 +39,9 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     for item in (
         Architecture("lenet300", "LeNet-300-100 (LeCun et al. 1998)", 28, "unit", 0.0, lenet300),
         Architecture("lenet5", "LeNet-5 (LeCun et al. 1998)", 28, "unit", 0.0, lenet5),
+        Architecture(
+            "lenet5_caffe", "LeNet-5 of Caffe: conv 20-50, dense 500 (Jia et al. 2014)", 28, "unit", 0.0, lenet5_caffe
+        ),
         Architecture("mnist_cnn", "MNIST CNN: conv 32, dense 128 (Keras examples)", 28, "unit", 0.5, mnist_cnn),
         Architecture(
             "cifar10_cnn", "CIFAR-10 CNN: conv 32-64-64, dense 64 (TensorFlow tutorial)", 32, "unit", 0.0, cifar10_cnn

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -117,28 +117,38 @@ def _shape(preprocess: Preprocess) -> tuple[int, int, int]:
 
 
 def learner(plan: Design, network: Any, labels: Sequence[str], config: TrainConfig) -> Learner:
-    """The network with its loss: two logits for a sigmoid head, the teacher beside it.
+    """The network with its loss, its teacher beside it, and what of it trains when.
 
     Raises:
         ModelError, DataError, PreprocessError: the teacher cannot be used.
     """
+    taught = _taught(network, plan, labels, config) if config.teacher else None
+    whole = lesson(network, config, taught)
+    backbone = plan.backbone
+    if backbone is None or backbone.keeps_head:  # the whole model goes on
+        return whole
+    return replace(whole, freeze=lambda frozen: freeze(network, backbone, frozen=frozen))
+
+
+def lesson(network: Any, config: TrainConfig, taught: Any = None) -> Learner:
+    """The network with its loss: two logits for a sigmoid head.
+
+    Args:
+        network: pictures to logits.
+        taught: made by `with_teacher` from the network; None without a teacher.
+    """
     import keras
 
+    if taught is not None:
+        loss = DistillationLoss(config.temperature, config.teacher_weight, label_smoothing=config.label_smoothing)
+        return Learner(network, taught, loss, student_accuracy)
     model = network
-    if plan.units == 1:  # the negative class has the logit 0: the softmax of both is the sigmoid
+    if network.outputs[0].shape[-1] == 1:  # the negative class has the logit 0: the softmax of both is the sigmoid
         logit = network.output
         both = keras.ops.concatenate([keras.ops.zeros_like(logit), logit], axis=-1)
         model = keras.Model(network.input, both)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
-    accuracy: Callable[[], Any] = partial(keras.metrics.CategoricalAccuracy, name="accuracy")
-    if config.teacher:
-        model = _taught(model, plan, labels, config)
-        loss = DistillationLoss(config.temperature, config.teacher_weight, label_smoothing=config.label_smoothing)
-        accuracy = student_accuracy
-    backbone = plan.backbone
-    if backbone is None or backbone.keeps_head:  # the whole model goes on
-        return Learner(network, model, loss, accuracy)
-    return Learner(network, model, loss, accuracy, lambda frozen: freeze(network, backbone, frozen=frozen))
+    crossentropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
+    return Learner(network, model, crossentropy, partial(keras.metrics.CategoricalAccuracy, name="accuracy"))
 
 
 def _look(dataset: Dataset, samples: Sequence[Sample]) -> tuple[tuple[int, int] | None, bool]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from edgecnn.cli.train import TrainProgress, duration
+from edgecnn.cli.output import Progress, duration
 from edgecnn.train.checkpoint import EpochRecord
 
 Run = Callable[..., Result]
@@ -75,14 +75,14 @@ def test_wrong_options_are_one_line(
 
 
 def test_ctrl_c_says_how_to_go_on(edgecnn: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = TrainProgress.epoch
+    original = Progress.epoch
 
-    def epoch(progress: TrainProgress, record: EpochRecord) -> None:
+    def epoch(progress: Progress, record: EpochRecord) -> None:
         original(progress, record)
         if record.epoch == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(TrainProgress, "epoch", epoch)
+    monkeypatch.setattr(Progress, "epoch", epoch)
     stopped = edgecnn(*TRAIN)
     assert (stopped.exit_code, stopped.stdout) == (130, "")
     assert "--resume goes on after the last epoch shown" in stopped.stderr

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.convert import pipeline
+from edgecnn.convert import loading, pipeline, quantizing
 from edgecnn.errors import ConversionError, DataError, ParityError, PreprocessError
 from tests.keras_models import COLORS, write_flat
 
@@ -21,14 +21,14 @@ Convert = Callable[..., Any]
 def test_a_conversion_that_loses_the_weights_is_caught(
     convert: Convert, model: Path, colors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export, load = vars(pipeline)["export_float"], vars(pipeline)["load_source"]
+    export, load = vars(loading)["export_float"], vars(loading)["load_source"]
 
     def broken(_: Any, **size: int) -> Any:
         twin = load(model)
         twin.owner.set_weights([np.zeros_like(array) for array in twin.owner.get_weights()])
         return export(twin, **size)
 
-    monkeypatch.setattr(pipeline, "export_float", broken)
+    monkeypatch.setattr(loading, "export_float", broken)
     output = tmp_path / "out.tflite"
     output.write_text("old")
     with pytest.raises(ParityError, match=r"colors.keras: output \d of sample \d is 0.333333, Keras gives [01]"):
@@ -36,10 +36,26 @@ def test_a_conversion_that_loses_the_weights_is_caught(
     assert output.read_text() == "old"
 
 
-@pytest.mark.parametrize("step", ["quantize", "score", "seal", "sha256_path", "write_atomic"])
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        (quantizing, "quantize"),
+        (pipeline, "score"),
+        (pipeline, "seal"),
+        (loading, "sha256_path"),
+        (pipeline, "write_atomic"),
+    ],
+)
 @pytest.mark.parametrize("old", [b"", b"old"])
 def test_whatever_fails_the_old_output_stays(
-    step: str, old: bytes, convert: Convert, model: Path, colors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: Any,
+    step: str,
+    old: bytes,
+    convert: Convert,
+    model: Path,
+    colors: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise ConversionError(f"{step} failed")
@@ -47,7 +63,7 @@ def test_whatever_fails_the_old_output_stays(
     output = tmp_path / "out.tflite"
     if old:
         output.write_bytes(old)
-    monkeypatch.setattr(pipeline, step, fail)
+    monkeypatch.setattr(module, step, fail)
     with pytest.raises(ConversionError, match=f"{step} failed"):
         convert(model, output, colors)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == ([old] if old else [])

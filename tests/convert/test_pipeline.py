@@ -15,6 +15,7 @@ from edgecnn.bundle.bundle import open_bundle
 from edgecnn.bundle.tflite import describe
 from edgecnn.compress.quantize import IO_TYPES
 from edgecnn.convert import pipeline
+from edgecnn.convert.loading import load_float
 from edgecnn.convert.options import ConvertConfig
 from edgecnn.data.dataset import Sample, balanced, open_dataset
 from edgecnn.errors import EdgecnnError, ModelError, PreprocessError
@@ -292,10 +293,10 @@ def test_a_model_may_have_any_name(name: str, convert: Convert, colors: Path, tm
 
 
 def test_load_float_reads_any_model(model: Path, colors: Path, tmp_path: Path) -> None:
-    content = pipeline.load_float(model)
+    content = load_float(model)
     (tmp_path / "model.tflite").write_bytes(content)
-    assert pipeline.load_float(tmp_path / "model.tflite") == content
-    assert pipeline.load_float(model, parse_spec("size=8")) == content
+    assert load_float(tmp_path / "model.tflite") == content
+    assert load_float(model, parse_spec("size=8")) == content
     for text in ("size=9", "size=8x9"):
         with pytest.raises(PreprocessError, match="takes pictures of 8x8"):
-            pipeline.load_float(model, parse_spec(text))
+            load_float(model, parse_spec(text))

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.bundle.bundle import open_bundle
 from edgecnn.config import Preprocess
-from edgecnn.convert.pipeline import load_float
+from edgecnn.convert.loading import load_float
 from edgecnn.errors import BundleError
 from edgecnn.keras_io.card import MEMBER, KerasCard, read_card, with_card
 from tests.keras_models import network, save

@@ -95,6 +95,7 @@ def test_efficientnet_lite0_has_the_published_number_of_parameters() -> None:
         ("lenet300", (28, 28, 1), 266_610),
         ("lenet5", (28, 28, 1), 61_706),
         ("lenet5", (32, 32, 1), 61_706),
+        ("lenet5_caffe", (28, 28, 1), 431_080),
         ("cifar10_cnn", (32, 32, 3), 122_570),
         ("resnet8", (32, 32, 3), 78_666),
         ("resnet20", (96, 64, 3), 274_442),

@@ -39,6 +39,14 @@ def lenet5(shape: tuple[int, int, int], units: int, *, dropout: float) -> Any:
     return classifier(image, dense(dense(flat(x), 120), 84), units, dropout)
 
 
+def lenet5_caffe(shape: tuple[int, int, int], units: int, *, dropout: float) -> Any:
+    """The wider LeNet-5 of Caffe's examples, on which papers about pruning report: convolutions without activations."""
+    image = picture(shape)
+    x = max_pool(convolution(image, 20, 5, padding="valid"))
+    x = max_pool(convolution(x, 50, 5, padding="valid"))
+    return classifier(image, dense(flat(x), 500), units, dropout)
+
+
 def mnist_cnn(shape: tuple[int, int, int], units: int, *, dropout: float) -> Any:
     """One convolution and one hidden layer; half of `dropout` behind the pooling, all before the logits."""
     image = picture(shape)

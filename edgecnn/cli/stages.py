@@ -1,0 +1,99 @@
+"""Options of `edgecnn convert` about what is done to a Keras model before it is quantized."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from edgecnn.convert.stages import Stage
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--prune",
+        type=click.Choice(["none", "magnitude", "channel"]),
+        default="none",
+        show_default=True,
+        help="channel: smaller and faster; magnitude: a smaller gzip.",
+    ),
+    click.option(
+        "--sparsity", type=click.FloatRange(0, 0.99), metavar="F", help="Share that is pruned.  [default: 0.5]"
+    ),
+    click.option(
+        "--macs",
+        type=click.FloatRange(0.01, 1),
+        metavar="F",
+        help="With channel, instead of --sparsity: share of the multiply-accumulates that may remain.",
+    ),
+    click.option(
+        "--importance",
+        type=click.Choice(["magnitude", "batchnorm", "taylor"]),
+        default="magnitude",
+        show_default=True,
+        help="Which channels are worth least.",
+    ),
+    click.option(
+        "--prune-steps", type=click.IntRange(1), default=1, show_default=True, help="Prune and train so often."
+    ),
+    click.option("--clusters", type=click.IntRange(2, 256), metavar="N", help="Only N different weights a layer."),
+    click.option(
+        "--finetune-epochs",
+        type=click.IntRange(0),
+        default=3,
+        show_default=True,
+        help="Training after --prune and --clusters.",
+    ),
+    click.option("--finetune-rate", type=float, default=1e-3, show_default=True, help="Its highest learning rate."),
+    click.option(
+        "--qat-epochs", type=click.IntRange(0), default=0, show_default=True, help="Train with the rounding of int8."
+    ),
+)
+
+
+def stage_options(function: F) -> F:
+    """Add the options to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def stages_of(options: dict[str, Any]) -> "tuple[Stage, ...]":
+    """Take the options out of a command's and turn them into stages.
+
+    Raises:
+        click.UsageError: an option without the one that it belongs to.
+    """
+    from edgecnn.convert.stages import ChannelStage, ClusterStage, MagnitudeStage, QatStage, Stage
+
+    prune, sparsity, macs = (options.pop(name) for name in ("prune", "sparsity", "macs"))
+    importance, steps, clusters = (options.pop(name) for name in ("importance", "prune_steps", "clusters"))
+    epochs, rate, qat = (options.pop(name) for name in ("finetune_epochs", "finetune_rate", "qat_epochs"))
+    if prune == "none" and sparsity is not None:
+        raise click.UsageError("--sparsity needs --prune channel or --prune magnitude")
+    if prune != "channel" and macs is not None:
+        raise click.UsageError("--macs needs --prune channel")
+    if sparsity is not None and macs is not None:
+        raise click.UsageError("--sparsity and --macs state the same thing; give one of them")
+    stages: list[Stage] = []
+    if prune == "channel":
+        stages.append(ChannelStage(epochs, rate, sparsity, macs, importance, steps=steps))
+    elif prune == "magnitude":
+        stages.append(MagnitudeStage(epochs, rate, 0.5 if sparsity is None else sparsity))
+    if clusters:
+        stages.append(ClusterStage(epochs, rate, clusters))
+    if qat:
+        stages.append(QatStage(qat, rate / 10))
+    return tuple(stages)
+
+
+def config_option(function: F) -> F:
+    """The recipe."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="RECIPE.toml",
+        help="Take options and stages from a recipe; options that are typed count more.",
+    )(function)
