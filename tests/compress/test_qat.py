@@ -153,7 +153,16 @@ def eager() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "ResNet50", "EfficientNetB0", "DenseNet121"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV3Small",
+        *(
+            pytest.param(name, marks=pytest.mark.exhaustive)
+            for name in ("MobileNetV2", "ResNet50", "EfficientNetB0", "DenseNet121")
+        ),
+    ],
+)
 def test_the_networks_of_keras_applications_go_all_the_way(name: str, eager: Any) -> None:
     keras = import_module("keras")
     keras.utils.set_random_seed(1)

@@ -88,7 +88,14 @@ def test_the_first_layer_that_differs_is_named(keras: Any, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "ResNet50", "EfficientNetB0", "DenseNet121"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV2",
+        "MobileNetV3Small",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("ResNet50", "EfficientNetB0", "DenseNet121")),
+    ],
+)
 def test_the_networks_of_keras_applications_compute_the_same(keras: Any, name: str) -> None:
     keras.utils.set_random_seed(1)
     model = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), classes=10)
