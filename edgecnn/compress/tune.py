@@ -4,14 +4,17 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.compress.tfmot import logits_of
+from edgecnn.data.parallel import ahead
 from edgecnn.train.checkpoint import EpochRecord
 from edgecnn.train.loop import Observer, Silent
+
+_REPORT_SECONDS: Final = 0.5
 
 Teacher = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -87,18 +90,19 @@ def tune(
         optimizer.apply_gradients([(gradient, variable) for gradient, variable in gradients if gradient is not None])
         return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
 
-    history = []
+    history, told = [], time.monotonic()
     for epoch in range(config.epochs):
         started = time.perf_counter()
         lessons.start(epoch)
         losses, accuracies = [], []
-        for number in range(len(lessons)):
-            pictures, labels, factors = lessons[number]
+        for number, (pictures, labels, factors) in enumerate(ahead(lessons.__getitem__, len(lessons))):
             taught = None if teacher is None else tf.constant(np.asarray(teacher(pictures), np.float32))
             loss, accuracy = step(*(tf.constant(array) for array in (pictures, labels, factors)), taught)
             losses.append(float(loss))
             accuracies.append(float(accuracy))
-            watcher.batch(epoch + 1, number + 1, len(lessons), float(np.mean(accuracies)))
+            if time.monotonic() - told >= _REPORT_SECONDS:
+                told = time.monotonic()
+                watcher.batch(epoch + 1, number + 1, len(lessons), float(np.mean(accuracies)))
         if after_epoch:
             after_epoch()
         history.append(

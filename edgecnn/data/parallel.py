@@ -1,11 +1,16 @@
 """The same work on many samples by several threads: decoding, inference and file reads run beside each other."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from itertools import count
 from threading import Lock
+from typing import TypeVar
 
+T = TypeVar("T")
+
+_AHEAD = 8  # results that are ready before they are needed
 _BLOCK = 32  # samples a worker takes at once: large enough to be cheap, small enough to end together
 
 
@@ -47,3 +52,19 @@ def for_each(
                 done.result()
         finally:
             stop = True
+
+
+def ahead(make: Callable[[int], T], total: int) -> Iterator[T]:
+    """make(0) to make(total - 1) in order, a few of them made by threads before they are asked for."""
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for number in range(total):
+                waiting.append(pool.submit(make, number))
+                if len(waiting) >= _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -6,15 +6,14 @@ unevenly, so the epoch is written out here. torch uses one device.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.data.parallel import ahead
 from edgecnn.errors import EdgecnnError
 from edgecnn.train.cluster import Cluster
 
@@ -22,7 +21,6 @@ Epoch = Callable[[Any, Sequence[Any]], dict[str, float]]
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 _NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
-_AHEAD = 8  # batches that are ready before they are needed
 
 
 class Devices:
@@ -161,7 +159,7 @@ class _TensorFlow(Devices):
             told.on_epoch_begin(0)
             try:
                 with _synchronized(model):  # counts while the step is traced, in its first call
-                    for number, batch in enumerate(_ahead(lambda number: self._spread(dataset[number]), steps)):
+                    for number, batch in enumerate(ahead(lambda number: self._spread(dataset[number]), steps)):
                         told.on_train_batch_begin(number)
                         told.on_train_batch_end(number, step(batch))
                 # Read outside of the replicas, metrics are summed over all of them, on all hosts.
@@ -316,22 +314,6 @@ def _cpu(workers: int) -> str:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _ahead(make: Callable[[int], Any], count: int) -> Iterator[Any]:
-    """make(0), make(1), …, some of them made by threads before they are asked for."""
-    with ThreadPoolExecutor(min(4, _cores())) as pool:
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for number in range(count):
-                waiting.append(pool.submit(make, number))
-                if len(waiting) >= _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 @contextmanager

@@ -44,7 +44,8 @@ def test_the_first_loss_with_a_teacher_is_that_of_keras_3() -> None:
     assert record.accuracy == np.mean(own.argmax(axis=1) == labels.argmax(axis=1))
 
 
-def test_an_observer_hears_every_batch_and_epoch() -> None:
+def test_an_observer_hears_every_batch_and_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.compress.tune._REPORT_SECONDS", 0.0)
     heard: list[Any] = []
 
     class Ear(Silent):

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from edgecnn.data.parallel import for_each
+from edgecnn.data import parallel
+from edgecnn.data.parallel import ahead, for_each
 
 
 @pytest.mark.parametrize("total", [0, 1, 31, 32, 33, 500])
@@ -44,3 +45,26 @@ def test_the_first_error_ends_the_work() -> None:
     with pytest.raises(ValueError, match="forty"):
         for_each(10_000, [work])
     assert done == list(range(40))
+
+
+def test_results_come_in_order_and_not_all_at_once() -> None:
+    made: list[int] = []
+    lock = threading.Lock()
+
+    def make(number: int) -> int:
+        with lock:
+            made.append(number)
+        return number
+
+    coming = ahead(make, 50)
+    assert [next(coming) for _ in range(3)] == [0, 1, 2]
+    assert len(made) <= 3 + parallel._AHEAD
+    assert list(coming) == list(range(3, 50))
+
+
+def test_an_error_ahead_is_not_lost() -> None:
+    def make(number: int) -> int:
+        return 1 // (3 - number)
+
+    with pytest.raises(ZeroDivisionError):
+        list(ahead(make, 20))

@@ -1,6 +1,5 @@
 """Which rows each host brings, and what is ready ahead; what the engines do with it: test_two_workers.py."""
 
-import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -53,29 +52,6 @@ def test_devices_are_described(
 ) -> None:
     monkeypatch.setattr(devices, "_cores", lambda: 4)
     assert devices._name("JAX", kind, replicas, workers) == line
-
-
-def test_batches_come_in_order_and_not_all_at_once() -> None:
-    made: list[int] = []
-    lock = threading.Lock()
-
-    def make(number: int) -> int:
-        with lock:
-            made.append(number)
-        return number
-
-    ahead = devices._ahead(make, 50)
-    assert [next(ahead) for _ in range(3)] == [0, 1, 2]
-    assert len(made) <= 3 + devices._AHEAD
-    assert list(ahead) == list(range(3, 50))
-
-
-def test_an_error_in_a_batch_is_not_lost() -> None:
-    def make(number: int) -> int:
-        return 1 // (3 - number)
-
-    with pytest.raises(ZeroDivisionError):
-        list(devices._ahead(make, 20))
 
 
 def test_batch_normalization_is_synchronized_for_a_while() -> None:
