@@ -25,6 +25,8 @@ _EXPORTS = {
     "WebServer": "edgecnn.web.server",
     "ConvertConfig": "edgecnn.convert.options",
     "ConvertResult": "edgecnn.convert.result",
+    "ChannelConfig": "edgecnn.compress.channels.prune",
+    "Target": "edgecnn.compress.channels.selection",
     "TrainConfig": "edgecnn.train.options",
     "TrainResult": "edgecnn.train.result",
     "benchmark": "edgecnn.measure.benchmark",
@@ -34,6 +36,7 @@ _EXPORTS = {
     "open_bundle": "edgecnn.bundle.bundle",
     "open_dataset": "edgecnn.data.dataset",
     "parse_spec": "edgecnn.spec",
+    "prune_channels": "edgecnn.compress.channels.prune",
     "read_image": "edgecnn.data.images",
     "train_model": "edgecnn.train.trainer",
 }
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from edgecnn.camera.camera import Camera as Camera
     from edgecnn.camera.observation import Observation as Observation
     from edgecnn.camera.threads import choose_threads as choose_threads
+    from edgecnn.compress.channels.prune import ChannelConfig as ChannelConfig
+    from edgecnn.compress.channels.prune import prune_channels as prune_channels
+    from edgecnn.compress.channels.selection import Target as Target
     from edgecnn.config import Preprocess as Preprocess
     from edgecnn.convert.options import ConvertConfig as ConvertConfig
     from edgecnn.convert.pipeline import convert_model as convert_model

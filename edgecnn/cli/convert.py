@@ -207,3 +207,5 @@ def _show_stage(stage: dict[str, Any]) -> None:
         for group in stage["groups"]:
             if group["reason"]:
                 paragraph(f"  channels of {group['layers'][0]} stay: {group['reason']}")
+    elif layer := stage.get("against_trained", {}).get("first_layer"):
+        note(f"  note: the file differs from the trained model, first in layer {layer}")

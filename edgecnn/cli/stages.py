@@ -35,6 +35,7 @@ _OPTIONS = (
         show_default=True,
         help="Which channels are worth least.",
     ),
+    click.option("--per-layer", is_flag=True, help="The same share of every layer, not the least important anywhere."),
     click.option(
         "--prune-steps", type=click.IntRange(1), default=1, show_default=True, help="Prune and train so often."
     ),
@@ -69,7 +70,8 @@ def stages_of(options: dict[str, Any]) -> "tuple[Stage, ...]":
     from edgecnn.convert.stages import ChannelStage, ClusterStage, MagnitudeStage, QatStage, Stage
 
     prune, sparsity, macs = (options.pop(name) for name in ("prune", "sparsity", "macs"))
-    importance, steps, clusters = (options.pop(name) for name in ("importance", "prune_steps", "clusters"))
+    importance, everywhere = options.pop("importance"), options.pop("per_layer")
+    steps, clusters = options.pop("prune_steps"), options.pop("clusters")
     epochs, rate, qat = (options.pop(name) for name in ("finetune_epochs", "finetune_rate", "qat_epochs"))
     if prune == "none" and sparsity is not None:
         raise click.UsageError("--sparsity needs --prune channel or --prune magnitude")
@@ -79,7 +81,7 @@ def stages_of(options: dict[str, Any]) -> "tuple[Stage, ...]":
         raise click.UsageError("--sparsity and --macs state the same thing; give one of them")
     stages: list[Stage] = []
     if prune == "channel":
-        stages.append(ChannelStage(epochs, rate, sparsity, macs, importance, steps=steps))
+        stages.append(ChannelStage(epochs, rate, sparsity, macs, importance, everywhere, steps=steps))
     elif prune == "magnitude":
         stages.append(MagnitudeStage(epochs, rate, 0.5 if sparsity is None else sparsity))
     if clusters:

@@ -200,6 +200,7 @@ class Workshop:
             "observer": self._observer,
         }
         trained: dict[str, Any] = {}
+        words: list[str] = []
         if isinstance(stage, MagnitudeStage):
             result = prune_weights(model, self._batches, config, sparsity=stage.sparsity, **common)
             self._sparse = True
@@ -214,13 +215,15 @@ class Workshop:
             result = quantize_aware(model, self._batches, config, input_range=reach, **common)
             self.quantized = to_tflite(result.model, io=self._io)
             trained = {"against_trained": self._compared(result.model)}
+            words = _difference(trained["against_trained"])
         if not self.quantized:
             _take_weights(self.network, result.model)
         record = {
             "changed": [{"layer": layer, "change": change} for layer, change in result.changed],
             "skipped": [{"layer": layer, "reason": reason} for layer, reason in result.skipped],
         }
-        return record | trained, [f"{len(result.changed)} layers changed, {len(result.skipped)} left as they were"]
+        count = f"{len(result.changed)} layers changed, {len(result.skipped)} left as they were"
+        return record | trained, [count, *words]
 
     def _compared(self, model: Any) -> dict[str, Any]:
         """How far the int8 file is from the model that was trained with rounding."""
@@ -257,6 +260,13 @@ class Workshop:
             kept=self._folder / f"{name}.npz",
             observer=self._observer,
         )
+
+
+def _difference(compared: dict[str, Any]) -> list[str]:
+    """A file that computes something else than what was trained, in words."""
+    if not compared["first_layer"]:
+        return []
+    return [f"the file differs from the trained model, first in layer {compared['first_layer']}"]
 
 
 def _take_weights(network: Any, model: Any) -> None:
