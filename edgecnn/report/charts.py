@@ -71,12 +71,13 @@ class Dot:
 
 @dataclass(frozen=True)
 class DotChart:
-    """Values with intervals on an axis that need not start at 0."""
+    """Values with intervals on an axis that need not start at 0; `limit` is a line that they should not cross."""
 
     title: str
     summary: str
     dots: tuple[Dot, ...]
     ticks: tuple[Tick, ...]
+    limit: Tick | None = None
     kind: str = "dots"
 
 
@@ -173,6 +174,39 @@ def dot_chart(title: str, dots: Sequence[tuple[str, float, Sequence[float] | Non
         value, left, right = ((end - low) / (high - low) for end in (share, *(bounds or (share, share))))
         placed.append(Dot(label, n.percent(share, 2), value, left, right, role))
     return DotChart(title, "; ".join(f"{dot.label}: {dot.text}" for dot in placed), tuple(placed), ticks)
+
+
+def loss_chart(
+    title: str, dots: Sequence[tuple[str, float, tuple[float, float], str]], limit: tuple[float, str]
+) -> DotChart:
+    """Losses in percentage points with their intervals, from (label, points, (low, high), role).
+
+    Args:
+        limit: the largest loss that is allowed, and what its line is called.
+    """
+    ends = [0.0, limit[0], *(end for _, value, bounds, _ in dots for end in (value, *bounds))]
+    ticks, low, high = points_axis(min(ends), max(ends))
+    placed = []
+    for label, value, bounds, role in dots:
+        place, left, right = ((end - low) / (high - low) for end in (value, *bounds))
+        text = f"{n.decimal(value)} ({n.decimal(bounds[0])} to {n.decimal(bounds[1])})"
+        placed.append(Dot(label, text, place, left, right, role))
+    summary = "; ".join([*(f"{dot.label}: {dot.text}" for dot in placed), limit[1]])
+    return DotChart(title, summary, tuple(placed), ticks, Tick((limit[0] - low) / (high - low), limit[1]))
+
+
+def points_axis(low: float, high: float) -> tuple[tuple[Tick, ...], float, float]:
+    """An axis that holds both ends: at most seven round ticks (steps of 1, 2 or 5), its start and its end."""
+    span = max(high - low, 1e-6 * max(abs(low), abs(high)), 0.1)
+    power = 10.0 ** math.floor(math.log10(span / 5))
+    step = next(factor * power for factor in (1, 2, 5, 10) if span <= 5 * factor * power * (1 + 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    last = max(last, first + 1)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    ticks = tuple(
+        Tick((index - first) / (last - first), n.decimal(index * step, digits)) for index in range(first, last + 1)
+    )
+    return ticks, first * step, last * step
 
 
 def percent_axis(low: float, high: float) -> tuple[tuple[Tick, ...], float, float]:

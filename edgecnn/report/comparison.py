@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from edgecnn.report import numbers as n
 
-_NAMES: Final = {"dynamic": "dynamic int8", "float32": "the float32 output"}
+_NAMES: Final = {"auto": "int8", "dynamic": "dynamic int8", "float32": "the float32 output"}
 _LATENCIES: Final = {
     "Inference p50": "p50_ms",
     "Inference p90": "p90_ms",
@@ -67,7 +67,7 @@ def output_name(record: dict[str, Any]) -> str:
 
 def short_name(record: dict[str, Any]) -> str:
     """What the output is called in a table's head or a chart."""
-    return "output" if record["quantize"] == "float32" else str(record["quantize"])
+    return {"auto": "int8", "float32": "output"}.get(record["quantize"], str(record["quantize"]))
 
 
 def loss(record: dict[str, Any]) -> Loss | None:
@@ -106,9 +106,16 @@ def interval(share: float | None, samples: int) -> tuple[float, float] | None:
     return max(0.0, center - spread), min(1.0, center + spread)
 
 
+def allowed_loss(record: dict[str, Any]) -> float | None:
+    """The accuracy budget in percentage points: what was asked for, or what the ladder climbed for."""
+    ladder = record.get("ladder")
+    allowed = ladder["max_drop"] if record["max_drop"] is None and ladder else record["max_drop"]
+    return None if allowed is None else float(allowed)
+
+
 def budget_is_missed(record: dict[str, Any]) -> bool:
     """Whether the allowed loss was exceeded, by the record's word or by its numbers."""
-    cost, allowed = loss(record), record["max_drop"]
+    cost, allowed = loss(record), allowed_loss(record)
     return not record["within_budget"] or (allowed is not None and cost is not None and cost.points > allowed + 1e-6)
 
 
@@ -137,6 +144,9 @@ def rows(record: dict[str, Any]) -> list[Row]:
     found = [*_accuracy_rows(record)]
     for metric, key in (("File size", "size_bytes"), ("Size after gzip", "gzip_bytes")):
         found.append(_less(metric, record[f"float_{key}"], record[key], n.size_exact, "smaller", "larger"))
+    work = (record.get("float_macs"), record.get("macs"))
+    if None not in work and work[0] != work[1]:
+        found.append(_less("Multiply-accumulates", *work, n.count, "fewer", "more"))
     if record.get("benchmark"):
         before, after = record["benchmark"]
         for metric, key in _LATENCIES.items():

@@ -33,6 +33,14 @@ def points(value: float | None, digits: int = 2) -> str:
     return f"{sign}{text}{SPACE}points"
 
 
+def decimal(value: float | None, digits: int = 2) -> str:
+    """A number with a sign only where it is negative: "0.30", "−0.10"."""
+    if value is None:
+        return NONE
+    text = f"{abs(value):,.{digits}f}"
+    return text if value >= 0 or not text.strip("0.,") else f"{_MINUS}{text}"
+
+
 def allowance(value: float) -> str:
     """A number of percentage points as a budget: "1 point", "0.5 points"."""
     return f"{value:g}{SPACE}point{'' if value == 1 else 's'}"

@@ -79,6 +79,66 @@ _BENCHMARK: dict[str, Any] = {
     "histogram?": Maybe([("amount", "count")]),
 }
 _GUESS = {"label": "text", "score": "share"}
+_STAGE = {
+    "technique": "text",
+    "epochs?": "count",
+    "macs_before?": "count",
+    "macs?": "count",
+    "parameters_before?": "count",
+    "parameters?": "count",
+    "groups?": [{"layers": ["text"], "before": "count", "after": "count", "reason": "text"}],
+    "changed?": [{"layer": "text", "change": "text"}],
+    "skipped?": [{"layer": "text", "reason": "text"}],
+    "against_trained?": Maybe(
+        {
+            "samples": "count",
+            "agreement": "share",
+            "max_abs_difference": "amount",
+            "first_layer": "text",
+            "worst_layer": "text",
+        }
+    ),
+}
+_FIGURES = {
+    "size_bytes": "count",
+    "gzip_bytes": "count",
+    "macs": "count",
+    "parameters": "count",
+    "sparsity": "share",
+    "p50_ms": "amount",
+}
+_RUNG = {
+    "name": "text",
+    "detail": "text",
+    "accuracy": Maybe("share"),
+    "drop": Maybe({"points": "number", "low": "number", "high": "number"}),
+    "agreement": "share",
+    "inside": "flag",
+    "size_bytes": "count",
+    "gzip_bytes": "count",
+    "p50_ms": "amount",
+    "float_layers": ["text"],
+    "failed": "text",
+}
+_LAYER = {
+    "layer": "text",
+    "kinds": ["text"],
+    "divergence": "amount",
+    "agreement": "share",
+    "output_sqnr_db": "number",
+    "layer_sqnr_db": "number",
+    "top1_drop": Maybe("number"),
+    "reason": "text",
+}
+_LADDER = {
+    "max_drop": "amount",
+    "inside": "flag",
+    "taken": "count",
+    "float": _RUNG,
+    "rungs": [_RUNG],
+    "skipped": [{"rung": "text", "reason": "text"}],
+    "sensitivity": [_LAYER],
+}
 _CONVERT: dict[str, Any] = {
     "schema": "text",
     "model": "text",
@@ -105,6 +165,11 @@ _CONVERT: dict[str, Any] = {
             ],
         }
     ),
+    "stages?": [_STAGE],
+    "gains?": Maybe({"plain": _FIGURES, "output": _FIGURES, "words": ["text"]}),
+    "ladder?": Maybe(_LADDER),
+    "macs?": Maybe("count"),
+    "float_macs?": Maybe("count"),
     "sparsity": Maybe("share"),
     "labels": "count",
     "label_names": ["text"],
@@ -162,12 +227,24 @@ _DEMO: dict[str, Any] = {
     "clip?": "any",
     "summary?": "any",
 }
+_SENSITIVITY: dict[str, Any] = {
+    "schema": "text",
+    "model": "text",
+    "data": "text",
+    "split": Maybe("text"),
+    "samples": "count",
+    "calibration_samples": "count",
+    "preprocess?": Maybe(_CHOICE),
+    "float_top1": Maybe("share"),
+    "layers": [_LAYER],
+}
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "convert": _CONVERT,
     "evaluate": _EVALUATE,
     "benchmark": _BENCHMARK,
     "predict": _PREDICT,
     "demo": _DEMO,
+    "sensitivity": _SENSITIVITY,
 }
 # A picture must carry its bytes inside: a page that loads from elsewhere would not be offline.
 _PICTURE = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]+={0,2}")

@@ -12,8 +12,8 @@ from edgecnn.convert.stages import ChannelStage, ClusterStage, MagnitudeStage, Q
 from tests.cli.conftest import Run
 
 NONE: dict[str, Any] = {
-    "prune": "none", "sparsity": None, "macs": None, "importance": "magnitude", "per_layer": False, "prune_steps": 1, "clusters": None,
-    "finetune_epochs": 3, "finetune_rate": 1e-3, "qat_epochs": 0,
+    "prune": "none", "sparsity": None, "macs": None, "importance": "magnitude", "per_layer": False, "prune_steps": 1,
+    "clusters": None, "finetune_epochs": 3, "finetune_rate": 1e-3, "qat_epochs": 0,
 }  # fmt: skip
 
 
@@ -22,7 +22,8 @@ NONE: dict[str, Any] = {
     [
         ({}, ()),
         ({"prune": "channel"}, (ChannelStage(),)),
-        ({"prune": "channel", "macs": 0.4, "prune_steps": 3, "importance": "taylor", "per_layer": True, "finetune_epochs": 9},
+        ({"prune": "channel", "macs": 0.4, "prune_steps": 3, "importance": "taylor", "per_layer": True,
+          "finetune_epochs": 9},
          (ChannelStage(9, macs=0.4, steps=3, importance="taylor", everywhere=True),)),
         ({"prune": "magnitude", "sparsity": 0.8, "clusters": 16, "qat_epochs": 2, "finetune_rate": 0.01},
          (MagnitudeStage(3, 0.01, 0.8), ClusterStage(3, 0.01, 16), QatStage(2, 0.001))),
