@@ -4,8 +4,12 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from edgecnn.errors import DataError
+
+
+_PART: Final = (".edgecnn-", ".part")  # around the name of a file that is being written
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
@@ -23,7 +27,7 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
         path.write_bytes(payload)
         return
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".edgecnn-", suffix=".part", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=_PART[0], suffix=_PART[1], dir=path.parent)
     except OSError as exc:
         raise DataError(f"cannot write {path}: {exc.strerror or exc}") from exc
     try:
@@ -38,6 +42,12 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
         if isinstance(exc, OSError):
             raise DataError(f"cannot write {path}: {exc.strerror or exc}") from exc
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote left in a folder that nobody writes to now."""
+    for path in folder.glob("*".join(_PART)):
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

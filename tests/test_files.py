@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.errors import DataError
-from edgecnn.files import sha256_bytes, sha256_path, write_atomic
+from edgecnn.files import remove_parts, sha256_bytes, sha256_path, write_atomic
 
 
 @pytest.mark.parametrize(("content", "stored"), [(b"\0\xff\r\n", b"\0\xff\r\n"), ("é\n", b"\xc3\xa9\n"), (b"", b"")])
@@ -171,3 +171,12 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_parts_of_killed_writers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    names = ("a.txt", ".edgecnn-notes", "b.part", ".edgecnn-x1.part")
+    for name in names:
+        (tmp_path / name).write_text(name)
+    remove_parts(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".edgecnn-notes", "a.txt", "b.part"]
+    remove_parts(tmp_path / "none")

@@ -18,7 +18,7 @@ from edgecnn.config import Preprocess
 from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.data.preprocess import Preprocessor
 from edgecnn.errors import DataError, MissingExtraError
-from edgecnn.files import sha256_bytes, write_atomic
+from edgecnn.files import remove_parts, sha256_bytes, write_atomic
 from edgecnn.keras_io.card import KerasCard, with_card
 from edgecnn.measure.evaluate import Evaluation, summarize
 from edgecnn.measure.machine import versions
@@ -78,6 +78,8 @@ def train_model(
         network = plan.build()
         student = learner(plan, network, dataset.classes, config)
     folder.mkdir(exist_ok=True)
+    if devices.is_chief:
+        remove_parts(folder)
     observer.step("decode images")
     with (
         _cache(dataset, [*training, *validation], plan.preprocess, config, folder, observer) as cache,

@@ -38,9 +38,9 @@ def running(**options: Any) -> Producer:
 
 
 def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < deadline, "waited 5 s in vain"
+        assert time.monotonic() < deadline, "waited 20 s in vain"
         time.sleep(0.01)
 
 
