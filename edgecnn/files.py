@@ -8,7 +8,6 @@ from typing import Final
 
 from edgecnn.errors import DataError
 
-
 _PART: Final = (".edgecnn-", ".part")  # around the name of a file that is being written
 
 

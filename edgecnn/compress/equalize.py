@@ -50,11 +50,18 @@ class Equalized:
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Positions in `weighted_layers` of two layers, the first feeding the second, with their names."""
+class ChannelPair:
+    """Two layers, the first feeding the second and nothing else.
+
+    Attributes:
+        first, second: their positions in `weighted_layers`.
+        channels: between them.
+        names: of the layers.
+    """
 
     first: int
     second: int
+    channels: int
     names: tuple[str, str]
 
 
@@ -69,15 +76,34 @@ def equalize(content: bytes, tensors: Sequence[NDArray[np.float32]]) -> Equalize
         ModelError: no TFLite model, or a damaged one.
     """
     layers = weighted_layers(content)
-    pairs, skipped = _pairs(operations(content), layers)
+    pairs, skipped = channel_pairs(content)
     if not pairs:
-        return Equalized(content, (), tuple(skipped))
+        return Equalized(content, (), skipped)
     largest = _largest(content, [layers[pair.first].output for pair in pairs], tensors[:_SAMPLES])
+    scales = [
+        _scale(largest[layers[pair.first].output], second.weights.astype(np.float64), second.kind)
+        for pair in pairs
+        for second in [layers[pair.second]]
+    ]
+    result = rescale(content, pairs, scales)
+    if not _same(content, result, tensors[:_CHECKED]):
+        return Equalized(content, (), (*skipped, *((pair.names[0], "scaling it changes the output") for pair in pairs)))
+    return Equalized(result, tuple(pair.names for pair in pairs), skipped)
+
+
+def rescale(content: bytes, pairs: Sequence[ChannelPair], scales: Sequence[NDArray[np.float64]]) -> bytes:
+    """Divide the channels between layers by numbers, and multiply the weights that read them: the same function.
+
+    Args:
+        content: float `.tflite`.
+        pairs: of `channel_pairs(content)`.
+        scales: positive, (channels,) for each pair.
+    """
+    layers = weighted_layers(content)
     weights = [layer.weights.astype(np.float64) for layer in layers]
     biases = [bias.astype(np.float64) for bias in biases_of(content)]
-    for pair in pairs:
+    for pair, scale in zip(pairs, scales, strict=True):
         first, second = layers[pair.first], layers[pair.second]
-        scale = _scale(largest[first.output], weights[pair.second], second.kind)
         along = scale if first.kind == "DEPTHWISE_CONV_2D" else scale.reshape(-1, *[1] * (first.weights.ndim - 1))
         weights[pair.first] /= along
         biases[pair.first] /= scale
@@ -85,13 +111,19 @@ def equalize(content: bytes, tensors: Sequence[NDArray[np.float32]]) -> Equalize
     changed = [
         (weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in zip(weights, biases, strict=True)
     ]
-    result = with_layers(content, changed)
-    if not _same(content, result, tensors[:_CHECKED]):
-        return Equalized(content, (), (*skipped, *((pair.names[0], "scaling it changes the output") for pair in pairs)))
-    return Equalized(result, tuple(pair.names for pair in pairs), tuple(skipped))
+    return with_layers(content, changed)
 
 
-def _pairs(steps: Sequence[Operation], layers: Sequence[WeightedLayer]) -> tuple[list[_Pair], list[tuple[str, str]]]:
+def channel_pairs(content: bytes) -> tuple[list[ChannelPair], tuple[tuple[str, str], ...]]:
+    """Pairs of layers whose channels in between can be scaled; and (layer, reason) of layers that have no second."""
+    layers = weighted_layers(content)
+    pairs, skipped = _pairs(operations(content), layers)
+    return pairs, tuple(skipped)
+
+
+def _pairs(
+    steps: Sequence[Operation], layers: Sequence[WeightedLayer]
+) -> tuple[list[ChannelPair], list[tuple[str, str]]]:
     positions = {layer.output: i for i, layer in enumerate(layers)}
     pairs, skipped = [], []
     for step in steps:
@@ -104,7 +136,8 @@ def _pairs(steps: Sequence[Operation], layers: Sequence[WeightedLayer]) -> tuple
         elif found.outputs[0] not in positions or not _fits(layers[first], layers[positions[found.outputs[0]]]):
             skipped.append((step.layer, f"{found.layer} has no constant weights for its channels"))
         else:
-            pairs.append(_Pair(first, positions[found.outputs[0]], (step.layer, found.layer)))
+            channels = _channels(layers[first])
+            pairs.append(ChannelPair(first, positions[found.outputs[0]], channels, (step.layer, found.layer)))
     return pairs, skipped
 
 
@@ -128,10 +161,14 @@ def _follow(step: Operation, steps: Sequence[Operation]) -> Operation | str:
 
 
 def _fits(first: WeightedLayer, second: WeightedLayer) -> bool:
-    channels = int(first.weights.shape[-1 if first.kind == "DEPTHWISE_CONV_2D" else 0])
+    channels = _channels(first)
     seen = int(second.weights.shape[-1])
     # a dense layer behind a flatten sees every channel once a position
     return seen % channels == 0 if second.kind == "FULLY_CONNECTED" else seen == channels
+
+
+def _channels(layer: WeightedLayer) -> int:
+    return int(layer.weights.shape[-1 if layer.kind == "DEPTHWISE_CONV_2D" else 0])
 
 
 def _scale(activation: NDArray[np.float64], weights: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
