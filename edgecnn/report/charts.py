@@ -196,10 +196,10 @@ def loss_chart(
 
 
 def points_axis(low: float, high: float) -> tuple[tuple[Tick, ...], float, float]:
-    """An axis that holds both ends: at most seven round ticks (steps of 1, 2 or 5), its start and its end."""
+    """An axis that holds both ends: at most eight round ticks (steps of 1, 2 or 5), its start and its end."""
     span = max(high - low, 1e-6 * max(abs(low), abs(high)), 0.1)
-    power = 10.0 ** math.floor(math.log10(span / 5))
-    step = next(factor * power for factor in (1, 2, 5, 10) if span <= 5 * factor * power * (1 + 1e-9))
+    power = 10.0 ** math.floor(math.log10(span / 6))
+    step = next(factor * power for factor in (1, 2, 5, 10) if span <= 6 * factor * power * (1 + 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     last = max(last, first + 1)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))

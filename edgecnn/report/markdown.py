@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from edgecnn.report import classes, method, verdict
+from edgecnn.report import classes, compression, method, verdict
 from edgecnn.report import comparison as c
 from edgecnn.report import numbers as n
 from edgecnn.report.schema import kind_of
@@ -22,6 +22,8 @@ def render_markdown(records: Sequence[dict[str, Any]]) -> str:
     blocks = ["# edgecnn report"]
     for record in kinds.get("convert", []):
         blocks += _conversion(record)
+    for record in kinds.get("sensitivity", []):
+        blocks += _sensitivity(record)
     if "evaluate" in kinds:
         blocks += _evaluations(kinds["evaluate"])
     if "benchmark" in kinds:
@@ -41,6 +43,8 @@ def _conversion(record: dict[str, Any]) -> Iterator[str]:
         ["Metric", "float", name, "Change"],
         [[row.metric, *(_cell(cell) for cell in (row.before, row.after)), row.change] for row in c.rows(record)],
     )
+    yield from _compression(record)
+    yield from _layers(compression.layers_of(record))
     evaluation = record.get("evaluation")
     if evaluation:
         before, after = evaluation["float"], evaluation["output"]
@@ -80,6 +84,41 @@ def _conversion(record: dict[str, Any]) -> Iterator[str]:
     if unknown:
         yield "### What is not known"
         yield _list(unknown)
+
+
+def _compression(record: dict[str, Any]) -> Iterator[str]:
+    """Stages with what they bought, and the ladder."""
+    stages = compression.stage_table(record)
+    if stages:
+        yield "### Compression"
+        yield _plain_table(stages)
+        if gains := compression.gains(record):
+            yield _list(f"{gain.what}: {gain.words}" if gain.what else gain.words for gain in gains)
+        if figures := compression.gain_table(record):
+            yield _plain_table(figures)
+        for table in compression.stage_details(record):
+            yield f"#### {_plain(table.title)}"
+            yield _plain_table(table)
+    ladder = compression.ladder_table(record)
+    if ladder:
+        yield "### Accuracy ladder"
+        yield _plain(f"{ladder.title}. {compression.LADDER_LEAD}")
+        yield _plain_table(ladder)
+
+
+def _layers(layers: list[dict[str, Any]]) -> Iterator[str]:
+    table = compression.layer_table(layers)
+    if table:
+        yield "### Layer by layer"
+        yield _plain(compression.LAYERS_LEAD)
+        yield _plain_table(table)
+
+
+def _sensitivity(record: dict[str, Any]) -> Iterator[str]:
+    yield f"## Layers of {_plain(n.file_name(record['model']))}"
+    yield from _verdict(verdict.judge_sensitivity(record))
+    yield from _layers(compression.layers_of(record))
+    yield from _facts(method.sensitivity_facts(record))
 
 
 def _evaluations(records: list[dict[str, Any]]) -> Iterator[str]:
@@ -189,6 +228,12 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 
     align = ["---" if place < texts else "---:" for place in range(len(heads))]
     lines = [[_plain(text) for text in line] for line in (heads, *rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], align, *lines[1:]])
+
+
+def _plain_table(table: compression.Table) -> str:
+    """A table of cells; the lines of a cell become one."""
+    rows = [[_cell(cell).replace("\n", "; ") for cell in row] for row in table.rows]
+    return _table(table.heads, rows, texts=table.texts)
 
 
 def _list(items: Iterable[str]) -> str:

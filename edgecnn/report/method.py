@@ -64,6 +64,21 @@ def benchmark_facts(records: Sequence[dict[str, Any]]) -> list[Fact]:
     return list(dict.fromkeys(facts))
 
 
+def sensitivity_facts(record: dict[str, Any]) -> list[Fact]:
+    """Data and preprocessing of a sensitivity analysis."""
+    split = f", {record['split']} split" if record["split"] else ""
+    facts = [
+        ("Model", record["model"]),
+        ("Measured on", f"{n.noun(record['samples'], 'image')} of {record['data']}{split}"),
+        ("Calibration", n.noun(record["calibration_samples"], "image")),
+    ]
+    if record["float_top1"] is not None:
+        facts.append(("Top-1 of the float model", n.percent(record["float_top1"], 2)))
+    if record.get("preprocess"):
+        facts.append(("Preprocessing", f"{record['preprocess']['source']}: {record['preprocess']['detail']}"))
+    return facts
+
+
 def machine_facts(machine: dict[str, Any], versions: dict[str, Any]) -> list[Fact]:
     """What is known of the machine, and the versions on one line."""
     facts = [

@@ -34,7 +34,7 @@ def points(value: float | None, digits: int = 2) -> str:
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    """A number with a sign only where it is negative: "0.30", "−0.10"."""
+    """A number with a sign only where it is negative: "0.30", minus "0.10"."""
     if value is None:
         return NONE
     text = f"{abs(value):,.{digits}f}"

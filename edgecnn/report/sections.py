@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from edgecnn.report import charts, classes, method, verdict
+from edgecnn.report import charts, classes, compression, method, verdict
 from edgecnn.report import comparison as c
 from edgecnn.report import numbers as n
 from edgecnn.report.schema import kind_of
@@ -16,11 +16,12 @@ View = dict[str, Any]
 
 
 def sections(records: Sequence[dict[str, Any]]) -> list[View]:
-    """One section a conversion and a demo, one for all evaluations, all benchmarks, all predictions."""
+    """One section a conversion, sensitivity analysis or demo, one for all evaluations, benchmarks or predictions."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         kinds.setdefault(kind_of(record), []).append(record)
     found = [conversion(record) for record in kinds.get("convert", [])]
+    found += [sensitivity(record) for record in kinds.get("sensitivity", [])]
     found += [evaluations(kinds["evaluate"])] if "evaluate" in kinds else []
     found += [benchmarks(kinds["benchmark"])] if "benchmark" in kinds else []
     found += [predictions(kinds["predict"])] if "predict" in kinds else []
@@ -41,6 +42,9 @@ def conversion(record: dict[str, Any]) -> View:
         "rows": c.rows(record),
         "legend": " ".join(_legend(record)),
         "charts": _conversion_charts(record, name),
+        "compression": _compression(record),
+        "ladder": _ladder(record),
+        "layers": _layers(compression.layers_of(record)),
         **_class_views(record.get("evaluation") or {}, name),
         "examples": _examples(record, name),
         "choice": _choice(record["preprocess_choice"], record["preprocess_spec"]),
@@ -52,6 +56,18 @@ def conversion(record: dict[str, Any]) -> View:
         "notes": record["notes"],
         "method": method.conversion_facts(record),
         "unknown": method.unknown(record),
+    }
+
+
+def sensitivity(record: dict[str, Any]) -> View:
+    """What each layer's quantization costs."""
+    return {
+        "kind": "sensitivity",
+        "title": f"Layers of {n.file_name(record['model'])}",
+        "subtitle": f"{n.noun(record['samples'], 'image')} of {record['data']}",
+        "verdict": verdict.judge_sensitivity(record),
+        "layers": _layers(compression.layers_of(record)),
+        "method": method.sensitivity_facts(record),
     }
 
 
@@ -170,10 +186,11 @@ def _tiles(record: dict[str, Any], name: str) -> list[View]:
         before, after = (benchmark["p50_ms"] for benchmark in record["benchmark"])
         notes = [f"float {n.milliseconds(before)}", n.change(before, after, "faster", "slower")]
         tiles.append({"label": "Inference, median", "value": n.milliseconds(after), "notes": notes})
-    if record["max_drop"] is not None:
-        missed = c.budget_is_missed(record)
-        value = "missed" if missed else "not checked" if cost is None else "met"
-        notes = [f"{n.allowance(record['max_drop'])} of top-1", "may be lost"]
+    allowed = c.allowed_loss(record)
+    if allowed is not None:
+        unchecked = cost is None and not record.get("ladder")
+        value = "missed" if c.budget_is_missed(record) else "not checked" if unchecked else "met"
+        notes = [f"{n.allowance(allowed)} of top-1", "may be lost"]
         tiles.append({"label": "Budget", "value": value, "notes": notes})
     return tiles
 
@@ -262,6 +279,32 @@ def _mark_frame(frame: dict[str, Any]) -> View:
     if frame["truth"] == frame["label"]:
         return {"mark": "same", "sign": "✓", "word": "right"}
     return {"mark": "broken", "sign": "✗", "word": "wrong"}
+
+
+def _compression(record: dict[str, Any]) -> View | None:
+    stages = compression.stage_table(record)
+    if not stages:
+        return None
+    return {
+        "stages": stages,
+        "details": compression.stage_details(record),
+        "gains": compression.gains(record),
+        "figures": compression.gain_table(record),
+    }
+
+
+def _ladder(record: dict[str, Any]) -> View | None:
+    table = compression.ladder_table(record)
+    if not table:
+        return None
+    return {"table": table, "chart": compression.ladder_chart(record), "lead": compression.LADDER_LEAD}
+
+
+def _layers(layers: list[dict[str, Any]]) -> View | None:
+    table = compression.layer_table(layers)
+    if not table:
+        return None
+    return {"table": table, "charts": compression.layer_charts(layers), "lead": compression.LAYERS_LEAD}
 
 
 def _choice(choice: dict[str, Any], spec: str) -> View:

@@ -17,6 +17,16 @@ _COLUMNS: Final = ("record", "kind", "name", "side", "metric", "item", "value", 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _LATENCIES: Final = ("init_ms", "first_ms", "min_ms", "p50_ms", "p90_ms", "p99_ms", "mean_ms")
 
+_FIGURES: Final = {
+    "size_bytes": "B",
+    "gzip_bytes": "B",
+    "macs": "",
+    "parameters": "",
+    "sparsity": "share",
+    "p50_ms": "ms",
+}
+_DAMAGES: Final = {"agreement": "share", "divergence": "nats", "output_sqnr_db": "dB", "layer_sqnr_db": "dB"}
+
 # (side, metric, item, value, unit)
 _Fact = tuple[str, str, str, Any, str]
 
@@ -32,8 +42,8 @@ def render_csv(records: Sequence[dict[str, Any]]) -> str:
     """The records in long format: one row a number, with its unit; what was not measured has no row.
 
     Columns: record (its place, from 1), kind, name (model, image or frame), side ("float" or "output" in a
-    conversion), metric, item (label, step or "true -> predicted"), value, unit. A text that a spreadsheet
-    would run as a formula gets an apostrophe before it.
+    conversion, "plain" for the output without its stages), metric, item (label, step, layer, rung or
+    "true -> predicted"), value, unit. A text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -77,6 +87,60 @@ def _conversion(record: dict[str, Any]) -> Iterator[_Fact]:
         yield "", "step_seconds", step["name"], step["seconds"], "s"
     for candidate in record["preprocess_choice"]["candidates"]:
         yield "", "preprocess_accuracy", candidate["spec"], candidate["accuracy"], "share"
+    yield from _compression(record)
+
+
+def _compression(record: dict[str, Any]) -> Iterator[_Fact]:
+    """Stages and rungs are counted from 1: a technique or a rung may come twice."""
+    for side, key in (("float", "float_macs"), ("output", "macs")):
+        yield side, "macs", "", record.get(key), ""
+    for number, stage in enumerate(record.get("stages") or [], 1):
+        item = f"{number} {stage['technique']}"
+        for key in ("macs_before", "macs", "parameters_before", "parameters", "epochs"):
+            yield "", f"stage_{key}", item, stage.get(key), ""
+        for key in ("changed", "skipped"):
+            yield "", f"stage_layers_{key}", item, len(stage[key]) if key in stage else None, "layers"
+        yield "", "stage_agreement", item, (stage.get("against_trained") or {}).get("agreement"), "share"
+        for group in stage.get("groups", []):
+            for key in ("before", "after"):
+                yield "", f"channels_{key}", f"{number} {', '.join(group['layers'])}", group[key], "channels"
+    for side in ("plain", "output") if record.get("gains") else ():
+        for metric, unit in _FIGURES.items():
+            yield side, f"stages_{metric}", "", record["gains"][side][metric], unit
+    ladder = record.get("ladder")
+    if ladder:
+        for number, rung in enumerate(ladder["rungs"], 1):
+            yield from _rung(rung, f"{number} {rung['name']}", is_taken=number == ladder["taken"] + 1)
+        yield from _layers(ladder["sensitivity"])
+
+
+def _rung(rung: dict[str, Any], item: str, *, is_taken: bool) -> Iterator[_Fact]:
+    """A rung without a model has no figures."""
+    yield "", "rung_taken", item, int(is_taken), ""
+    if rung["failed"]:
+        return
+    yield "", "rung_inside", item, int(rung["inside"]), ""
+    yield "", "rung_top1", item, rung["accuracy"], "share"
+    for key, suffix in (("points", ""), ("low", "_low"), ("high", "_high")):
+        yield "", f"rung_drop_pp{suffix}", item, rung["drop"][key] if rung["drop"] else None, "points"
+    yield "", "rung_agreement", item, rung["agreement"], "share"
+    for metric in ("size_bytes", "gzip_bytes", "p50_ms"):
+        yield "", f"rung_{metric}", item, rung[metric], _FIGURES[metric]
+
+
+def _layers(layers: Sequence[dict[str, Any]]) -> Iterator[_Fact]:
+    for layer in layers:
+        if not layer["reason"]:
+            yield "", "layer_top1_drop_pp", layer["layer"], layer["top1_drop"], "points"
+            for metric, unit in _DAMAGES.items():
+                yield "", f"layer_{metric.removeprefix('layer_')}", layer["layer"], layer[metric], unit
+
+
+def _sensitivity(record: dict[str, Any]) -> Iterator[_Fact]:
+    yield "", "samples", "", record["samples"], "images"
+    yield "", "calibration_samples", "", record["calibration_samples"], "images"
+    yield "float", "top1", "", record["float_top1"], "share"
+    yield from _layers(record["layers"])
 
 
 def _evaluation(record: dict[str, Any]) -> Iterator[_Fact]:
@@ -129,6 +193,7 @@ _FACTS: Final = {
     "benchmark": _benchmark,
     "predict": _prediction,
     "demo": _demo,
+    "sensitivity": _sensitivity,
 }
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from edgecnn.report import comparison as c
+from edgecnn.report import compression
 from edgecnn.report import numbers as n
 
 _KEPT: Final = 0.5  # points of top-1 that "keeps" may hide
@@ -39,7 +40,7 @@ class _Clause:
 
 
 def judge_conversion(record: dict[str, Any]) -> Verdict:
-    """The verdict on one conversion: accuracy, size, speed, budget."""
+    """The verdict on one conversion: accuracy, size, speed, budget and the rung that kept it."""
     missed = c.budget_is_missed(record)
     clauses = [_accuracy(record), _size(record)]
     speed = _speed(record)
@@ -49,6 +50,7 @@ def judge_conversion(record: dict[str, Any]) -> Verdict:
     sentence = f"{name[0].upper() + name[1:] if ' ' in name else name} {_join(clauses)}."
     if not speed:
         sentence += " Its speed was not measured."
+    sentence += _ladder(record, missed)
     remarks, alarms = _remarks(record), _alarms(record)
     levels = {clause.level for clause in clauses} | ({"bad"} if missed or alarms else set())
     level = next(level for level in ("bad", "warn", "plain", "good") if level in levels)
@@ -105,6 +107,36 @@ def judge_benchmarks(records: list[dict[str, Any]]) -> Verdict:
     return Verdict("plain", headline, remarks)
 
 
+def judge_sensitivity(record: dict[str, Any]) -> Verdict:
+    """Which layer changes the answers most when it alone is int8, and whether accuracy tells."""
+    layers = [layer for layer in record["layers"] if not layer["reason"]]
+    left = len(record["layers"]) - len(layers)
+    remarks = [f"{n.noun(left, 'layer')} cannot be quantized alone."] if left else []
+    if not layers:
+        return Verdict("plain", "No layer could be quantized alone.", tuple(remarks))
+    images, worst = n.noun(record["samples"], "image"), layers[0]
+    changed = max(0.0, 1 - worst["agreement"])
+    top1 = "" if worst["top1_drop"] is None else f"; top-1 changes by {n.points(0 - worst['top1_drop'])}"
+    cost = f"alone in int8 it changes the label of {n.percent(changed)} of {images}{top1}"
+    headline = f"{worst['layer']} moves the probabilities most: {cost}."
+    if all(layer["agreement"] >= 1 for layer in layers):
+        headline = f"No layer alone changes a label on {images}; {worst['layer']} moves the probabilities most."
+    if record["float_top1"] is None:
+        remarks.append("The images had no labels: whether a changed label is a loss is not known.")
+    else:
+        told = sum(_is_beyond_chance(layer, record["samples"]) for layer in layers)
+        remarks.append(
+            f"For {n.count(told)} of {n.noun(len(layers), 'layer')} the change of top-1 is more than what chance "
+            f"explains on {images} (95{n.SPACE}%)."
+        )
+    return Verdict("plain", headline, tuple(remarks))
+
+
+def _is_beyond_chance(layer: dict[str, Any], samples: int) -> bool:
+    spread = c.noise(layer["agreement"], samples)
+    return layer["top1_drop"] is not None and spread is not None and abs(layer["top1_drop"]) > spread
+
+
 def judge_clip(record: dict[str, Any]) -> Verdict:
     """How many frames of a clip were right, where their labels are known."""
     frames = record["frames"]
@@ -130,7 +162,7 @@ def _accuracy(record: dict[str, Any]) -> _Clause:
     if cost.points <= _KEPT:
         return _Clause("keeps", f"{after} top-1 (float {before})")
     lost = f"{cost.points:.1f}{n.SPACE}points of top-1 ({after}, float {before})"
-    if record["max_drop"] is not None and not c.budget_is_missed(record):
+    if c.allowed_loss(record) is not None and not c.budget_is_missed(record):
         return _Clause("loses", lost)
     return _Clause("LOSES" if cost.points > _LARGE else "loses", lost, "bad" if cost.points > _LARGE else "warn")
 
@@ -164,6 +196,24 @@ def _speed(record: dict[str, Any]) -> _Clause | None:
         )
     level = "plain" if record["quantize"] == "float32" else "warn"
     return _Clause("is", f"{'as fast as' if level == 'plain' else 'NOT faster than'} float on this machine", level)
+
+
+def _ladder(record: dict[str, Any], missed: bool) -> str:
+    """Which rung of the ladder kept the budget, or that none did; empty without a ladder."""
+    ladder, rung = record.get("ladder"), compression.taken_rung(record)
+    if not ladder or not rung:
+        return ""
+    name = compression.rung_name(rung)
+    budget = f"the budget of {n.allowance(ladder['max_drop'])}"
+    if not ladder["inside"]:
+        least = (
+            f" It loses at most {n.decimal(rung['drop']['high'])}, by its 95{n.SPACE}% interval."
+            if rung["drop"]
+            else ""
+        )
+        return f" No rung of the ladder kept {budget} for sure; “{name}” was taken.{least}"
+    where = " where rungs are judged, but not here" if missed else ""
+    return f" The rung “{name}” kept {budget}{where}."
 
 
 def _join(clauses: list[_Clause]) -> str:
@@ -204,8 +254,10 @@ def _chance(record: dict[str, Any]) -> float | None:
 
 def _remarks(record: dict[str, Any]) -> list[str]:
     found = []
-    cost, allowed = c.loss(record), record["max_drop"]
-    if allowed is not None and cost is None:
+    cost, allowed = c.loss(record), c.allowed_loss(record)
+    if cost is None and record.get("ladder"):
+        found.append("Without labels the ladder counts every label that changed as a loss.")
+    elif allowed is not None and cost is None:
         found.append(f"The budget of {n.allowance(allowed)} could not be checked: the data had no labels.")
     elif allowed is not None and cost is not None:
         lost = f"The loss of top-1 is {cost.points:.2f} points" if cost.points > 0 else "No top-1 was lost"

@@ -2,7 +2,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgecnn.report import charts
@@ -45,6 +45,29 @@ def test_dots_are_placed_on_their_axis() -> None:
     assert (
         0 <= chart.dots[1].low == chart.dots[1].fraction == chart.dots[1].high < dot.low < dot.fraction < dot.high <= 1
     )
+
+
+@given(st.floats(-1e15, 1e15), st.floats(-1e15, 1e15))
+@example(0.3, 0.3)
+@example(-0.52, 0.64)
+def test_an_axis_of_points_holds_its_values_with_few_round_ticks(one: float, two: float) -> None:
+    low, high = sorted((one, two))
+    ticks, start, end = charts.points_axis(low, high)
+    slack = 1e-6 * (end - start)
+    assert start - slack <= low <= high <= end + slack
+    assert 2 <= len(ticks) <= 9
+    assert [tick.fraction for tick in ticks][:: len(ticks) - 1] == [0, 1]
+    assert len({tick.text for tick in ticks}) == len(ticks)
+
+
+def test_losses_are_placed_against_their_limit() -> None:
+    dots = [("a", 0.4, (0.1, 0.7), "output"), ("b", -0.1, (-0.4, 0.2), "best")]
+    chart = charts.loss_chart("Loss", dots, (0.5, "budget"))
+    assert chart.limit is not None
+    assert chart.dots[0].high > chart.limit.fraction > chart.dots[1].high > chart.dots[1].fraction > chart.dots[1].low
+    assert chart.limit.fraction == pytest.approx((0.5 - -0.4) / (0.8 - -0.4))
+    assert chart.summary == "a: 0.40 (0.10 to 0.70); b: \u22120.10 (\u22120.40 to 0.20); budget"
+    assert [tick.text for tick in chart.ticks] == ["\u22120.4", "\u22120.2", "0.0", "0.2", "0.4", "0.6", "0.8"]
 
 
 def test_a_histogram_has_its_bins_side_by_side() -> None:

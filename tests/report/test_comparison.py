@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edgecnn.measure.metrics import wilson_interval
 from edgecnn.report import comparison as c
 from edgecnn.report import numbers as n
-from tests.report import samples
+from tests.report import compressed, samples
 
 
 def table(record: samples.Record) -> dict[str, tuple[str, str, str, bool | None]]:
@@ -33,6 +33,20 @@ def test_the_table_has_every_number_beside_its_counterpart() -> None:
         "Frame to label": ("0.300 ms", "0.150 ms", "2.0 × faster", True),
         "Peak memory": ("41.5 MB", "41.5 MB", "equal", None),
     }
+
+
+def test_work_is_a_row_where_it_changed() -> None:
+    row = table(compressed.compressed())["Multiply-accumulates"]
+    assert row == ("3,000,000", "1,000,000", "3.0 × fewer", True)
+    assert "Multiply-accumulates" not in table(compressed.compressed(float_macs=1_000_000))
+    assert "Multiply-accumulates" not in table(compressed.compressed(float_macs=None))
+
+
+def test_the_budget_of_a_ladder_counts_where_none_was_asked_for() -> None:
+    assert c.allowed_loss(compressed.compressed()) == 0.5
+    assert c.allowed_loss(compressed.compressed(max_drop=2.0)) == 2.0
+    assert c.allowed_loss(samples.conversion(max_drop=None)) is None
+    assert c.output_name(compressed.compressed()) == c.short_name(compressed.compressed()) == "int8"
 
 
 def test_a_change_is_good_or_bad_only_beyond_chance() -> None:

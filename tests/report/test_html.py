@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgecnn.errors import MissingExtraError
 from edgecnn.report import numbers as n
 from edgecnn.report.html import render_html
-from tests.report import samples
+from tests.report import compressed, samples
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 DRAWN = {"path", "rect", "circle"}  # SVG elements that the templates close themselves
@@ -69,8 +69,12 @@ class Page(HTMLParser):
         return " ".join(text for tag, text in self.texts if not tags or tag in tags).replace(n.SPACE, " ")
 
 
-ALL = [samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()]
+ALL = [
+    *(samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()),
+    *(compressed.compressed(), compressed.sensitivity()),
+]
 SINGLE = [pytest.param([record], id=record["schema"]) for record in ALL]
+ALONE = ("edgecnn.convert/1", "edgecnn.demo/1", "edgecnn.sensitivity/1")  # each record has a section of its own
 
 
 def check(text: str) -> Page:
@@ -114,10 +118,9 @@ def test_any_record_within_the_schema_is_drawn(records: list[dict[str, Any]]) ->
 @pytest.mark.parametrize("records", [*SINGLE, pytest.param(ALL, id="all"), pytest.param(ALL + ALL, id="twice")])
 def test_every_kind_of_record_has_its_section(records: list[dict[str, Any]]) -> None:
     page = check(render_html(records))
-    kinds = ["convert"] * sum(r["schema"] == "edgecnn.convert/1" for r in records)
-    others = {r["schema"] for r in records} - {"edgecnn.convert/1", "edgecnn.demo/1"}
-    demos = sum(r["schema"] == "edgecnn.demo/1" for r in records)
-    assert len(page.all("section")) == len(kinds) + len(others) + demos
+    alone = sum(record["schema"] in ALONE for record in records)
+    others = {record["schema"] for record in records} - set(ALONE)
+    assert len(page.all("section")) == alone + len(others)
 
 
 def test_the_page_opens_with_the_verdict() -> None:
@@ -137,6 +140,48 @@ def test_a_missed_budget_is_loud() -> None:
     assert "missed" in page.text("dd")
 
 
+def test_a_page_without_compression_has_no_empty_headings() -> None:
+    headings = check(render_html([samples.conversion()])).text("h2")
+    assert not re.search("Compression|ladder|Layer by layer", headings)
+
+
+def test_compression_shows_its_stages_gains_ladder_and_layers() -> None:
+    page = check(render_html([compressed.compressed()]))
+    assert "Compression Accuracy ladder Layer by layer" in page.text("h2")
+    assert "3,000,000 → 1,000,000 multiply-accumulates, 3.0 × fewer" in page.text("td")
+    assert "logits: its channels are the output of the model" in page.text("td")
+    assert page.text("summary") == (
+        "1. Channels pruned: every group of channels 2. Trained with int8: every layer Against int8 alone All 3 layers"
+    )
+    marks = [attributes["class"] for attributes in page.all("tr") if "class" in attributes]
+    assert marks == ["marked"]
+    assert "✓ taken, inside" in page.text("td")
+    assert "the quantizer knows no such layer" in page.text("small")
+    assert "not tried" in page.text("td")
+    charts = page.text("figcaption")
+    assert "Loss of top-1 in points, 95 % interval" in charts
+    assert "Divergence from float, worst layer first" in charts
+    assert sum(attributes.get("class") == "limit" for attributes in page.all("path")) == 3 + 1  # rungs and legend
+
+
+def test_no_gain_is_as_loud_as_a_gain() -> None:
+    page = check(render_html([compressed.compressed()]))
+    cards = [attributes["class"] for attributes in page.all("li") if "gain" in attributes.get("class", "")]
+    assert cards == ["card gain", "card gain", "card no-gain"]
+    said = [
+        text for place, (tag, text) in enumerate(page.texts) if tag == "span" and page.texts[place - 1][0] == "span"
+    ]
+    assert "no gain from pruning" in said
+
+
+def test_a_ladder_without_a_rung_inside_is_marked_as_a_warning() -> None:
+    ladder = compressed.ladder(taken=0, inside=False)
+    page = check(render_html([compressed.compressed(ladder=ladder, within_budget=False)]))
+    assert [attributes["class"] for attributes in page.all("tr") if "class" in attributes] == ["marked bad"]
+    assert "Not good BUDGET MISSED" in page.text("p")
+    assert "missed" in page.text("dd")
+
+
 def test_the_numbers_in_the_table_are_those_of_the_record() -> None:
     record = samples.conversion()
     values = {attributes["value"] for attributes in check(render_html([record])).all("data")}
@@ -146,6 +191,10 @@ def test_the_numbers_in_the_table_are_those_of_the_record() -> None:
     expected += [timing[key] for timing in (before, after) for key in ("p50_ms", "p90_ms", "p99_ms", "peak_rss_mb")]
     expected += [record["evaluation"][side]["f1"] for side in ("float", "output")]
     assert {str(value) for value in expected} <= values
+
+
+def _named(label: str) -> dict[str, Any]:
+    return {"layer": label, "reason": label}
 
 
 @pytest.mark.parametrize("label", samples.NASTY[:3])
@@ -166,6 +215,13 @@ def test_labels_are_text_and_nothing_else(label: str) -> None:
         samples.benchmark(model=label),
         samples.prediction(image=label, predictions=[{"label": label, "index": 0, "score": 1}]),
         samples.demo(clip={label: label}),
+        compressed.compressed(
+            stages=[compressed.channel_stage(technique=label), compressed.qat_stage(skipped=[_named(label)])],
+            ladder=compressed.ladder(
+                rungs=[compressed.rung(label, detail=label)], skipped=[{"rung": label, "reason": label}]
+            ),
+        ),
+        compressed.sensitivity(model=label, layers=[compressed.layer(label), compressed.layer(label, reason=label)]),
     ]
     page = check(render_html(records, title=label))
     assert page.text("h1") == label

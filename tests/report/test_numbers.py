@@ -108,3 +108,11 @@ def test_printable_keeps_ordinary_text_and_replaces_what_no_file_can_hold() -> N
     assert n.printable(["日本語 ünï 🐈", "a\nb\tc", "\ud800", "\u202eabc", 7, None, True]) == [
         "日本語 ünï 🐈", "a b c", "\ufffd", "\ufffdabc", 7, None, True,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.3, "0.30"), (-0.1, "\u22120.10"), (-0.001, "0.00"), (0, "0.00"), (-1234.5, "\u22121,234.50"), (None, "—")],
+)
+def test_a_decimal_has_a_sign_only_below_zero(value: float | None, text: str) -> None:
+    assert n.decimal(value) == text

@@ -14,9 +14,12 @@ from edgecnn.errors import ResultError
 from edgecnn.report import numbers as n
 from edgecnn.report.render import FORMATS, render
 from edgecnn.report.results import parse_results
-from tests.report import samples
+from tests.report import compressed, samples
 
-ALL = [samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()]
+ALL = [
+    *(samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()),
+    *(compressed.compressed(), compressed.sensitivity()),
+]
 SOME = st.lists(samples.records(), min_size=1, max_size=2)
 SLOWLY = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -75,6 +78,34 @@ def test_csv_holds_the_numbers_of_the_records() -> None:
     assert value(table, record="3", kind="benchmark", metric="preprocess_ms") == 0.04
     assert value(table, record="4", kind="predict", name="photos/tom.jpg", metric="score", item="dog") == 0.1
     assert value(table, record="5", kind="demo", metric="right", item="frame 1: dog") == 0
+
+
+def test_csv_holds_stages_rungs_and_layers() -> None:
+    table = rows([compressed.compressed(), compressed.sensitivity()])
+    assert value(table, record="1", side="float", metric="macs") == 3_000_000
+    assert value(table, metric="stage_macs", item="1 channel") == 1_000_000
+    assert value(table, metric="stage_layers_skipped", item="2 qat") == 5
+    assert value(table, metric="stage_agreement", item="2 qat") == 0.96875
+    assert value(table, metric="channels_after", item="1 stem, project") == 16
+    assert value(table, side="plain", metric="stages_size_bytes") == 98_000
+    assert value(table, side="output", metric="stages_size_bytes") == 49_000
+    assert value(table, metric="rung_drop_pp_high", item="1 int8") == pytest.approx(0.7)
+    assert value(table, metric="rung_taken", item="4 float-layers") == 1
+    assert {row["metric"] for row in table if row["item"] == "3 equalize"} == {"rung_taken"}
+    assert value(table, record="1", metric="layer_divergence", item="stem") == 0.02
+    assert value(table, record="2", kind="sensitivity", metric="layer_top1_drop_pp", item="stem") == 2.5
+    assert value(table, record="2", metric="layer_output_sqnr_db", item="conv") == 24.25
+    assert not [row for row in table if row["item"] == "odd"]
+
+
+def test_markdown_tells_stages_rungs_and_layers() -> None:
+    text = render([compressed.compressed(), compressed.sensitivity()], "md").replace(n.SPACE, " ")
+    assert "3.0 × fewer; 80,000 → 40,000 parameters, 2.0 × fewer; 3 epochs of learning | logits: its channels" in text
+    assert "\n- latency: no gain from pruning\n" in text
+    assert "| float-layers (in float: stem) | ✓ taken, inside | \u22120.10 (\u22120.40 to 0.20) | 85.10 % |" in text
+    assert "The rung “float-layers, 1 layer” kept the budget of 0.5 points.**" in text
+    assert text.count("### Layer by layer") == 2
+    assert "\n## Layers of pets.keras\n" in text
 
 
 def test_csv_leaves_out_what_was_not_measured() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from edgecnn.errors import ResultError
 from edgecnn.report.results import parse_results, read_results
 from edgecnn.report.schema import check_record
-from tests.report import samples
+from tests.report import compressed, samples
 
 
 def changed(record: dict[str, Any], path: str, value: Any) -> str:
@@ -46,6 +46,11 @@ def test_a_record_within_the_schema_is_accepted_as_it_is(record: dict[str, Any])
         (samples.conversion(), "within_budget", 1, "true or false"),
         (samples.conversion(), "benchmark", [], "a list of 2"),
         (samples.conversion(), "benchmark.1.p50_ms", None, "a number from 0 to 1e15"),
+        (compressed.compressed(), "ladder.taken", -1, "a whole number from 0 to 1e15"),
+        (compressed.compressed(), "ladder.rungs.0.drop", 0.5, "an object"),
+        (compressed.compressed(), "stages.1.against_trained.agreement", 2, "a number from 0 to 1"),
+        (compressed.compressed(), "gains.words", "none", "a list"),
+        (compressed.sensitivity(), "layers.0.divergence", None, "a number from 0 to 1e15"),
         (samples.prediction(), "thumbnail", "http://example.com/a.jpg", "a data:image/…;base64 picture"),
         (samples.prediction(), "thumbnail", "data:image/svg+xml;base64,AAAA", "a data:image/…;base64 picture"),
         (samples.demo(), "frames.0", 7, "an object"),

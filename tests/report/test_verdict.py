@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.report import numbers as n
-from edgecnn.report.verdict import judge_benchmarks, judge_clip, judge_conversion, judge_evaluations
-from tests.report import samples
+from edgecnn.report.verdict import (
+    judge_benchmarks,
+    judge_clip,
+    judge_conversion,
+    judge_evaluations,
+    judge_sensitivity,
+)
+from tests.report import compressed, samples
 from tests.report.samples import benchmark, scored
 
 
@@ -144,6 +150,58 @@ def test_remarks_tell_what_the_headline_leaves_out(record: dict[str, Any], remar
 def test_a_result_that_means_nothing_is_not_good(record: dict[str, Any], alarm: str) -> None:
     assert judge_conversion(record).level == "bad"
     assert remarks(record).startswith(alarm) or alarm in remarks(record).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("record", "level", "sentence"),
+    [
+        (compressed.compressed(), "good", "The rung “float-layers, 1 layer” kept the budget of 0.5 points."),
+        (
+            compressed.compressed(ladder=compressed.ladder(taken=0, inside=False), within_budget=False),
+            "bad",
+            "No rung of the ladder kept the budget of 0.5 points for sure; “int8” was taken. "
+            "It loses at most 0.70, by its 95 % interval.",
+        ),
+        (
+            scored(0.9, 0.88, max_drop=None, ladder=compressed.ladder()),
+            "bad",
+            "The rung “float-layers, 1 layer” kept the budget of 0.5 points where rungs are judged, but not here.",
+        ),
+        (scored(0.9, 0.9, ladder=compressed.ladder(taken=7)), "good", "on this machine."),
+    ],
+)
+def test_the_rung_that_kept_the_budget_is_named(record: dict[str, Any], level: str, sentence: str) -> None:
+    found, words = headline(record)
+    assert (found, words.startswith("BUDGET MISSED")) == (level, level == "bad")
+    assert words.endswith(sentence)
+
+
+def test_a_ladder_without_labels_says_how_it_was_judged() -> None:
+    told = remarks(scored(None, None, max_drop=None, ladder=compressed.ladder()))
+    assert "Without labels the ladder counts every label that changed as a loss." in told
+    assert "could not be checked" not in told
+
+
+def test_the_layer_that_costs_most_is_named_and_what_chance_explains() -> None:
+    verdict = judge_sensitivity(compressed.sensitivity())
+    assert verdict.headline.replace(n.SPACE, " ") == (
+        "stem moves the probabilities most: alone in int8 it changes the label of 4.0 % of 1,000 images; "
+        "top-1 changes by \u22122.50 points."
+    )
+    assert [remark.replace(n.SPACE, " ") for remark in verdict.remarks] == [
+        "1 layer cannot be quantized alone.",
+        "For 1 of 2 layers the change of top-1 is more than what chance explains on 1,000 images (95 %).",
+    ]
+
+
+def test_a_sensitivity_without_labels_or_without_layers_says_so() -> None:
+    layers = compressed.ladder()["sensitivity"]
+    verdict = judge_sensitivity(compressed.sensitivity(float_top1=None, layers=layers))
+    assert "top-1" not in verdict.headline
+    assert "The images had no labels" in verdict.remarks[-1]
+    harmless = compressed.sensitivity(layers=[compressed.layer(agreement=1.0, top1_drop=0.0)])
+    assert judge_sensitivity(harmless).headline.startswith("No layer alone changes a label on")
+    assert judge_sensitivity(compressed.sensitivity(layers=layers[2:])).headline == "No layer could be quantized alone."
 
 
 def test_evaluations_name_the_best_and_whether_the_order_may_be_chance() -> None:
