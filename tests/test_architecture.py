@@ -26,7 +26,8 @@ keras_io: card export graph keras2 keras_ops load network rebuild safety
 measure: benchmark detect evaluate examples machine match memory metrics score
 compress.channels: coupling gradients importance prune selection shrink
 compress: bias equalize ladder quantize ranges recipe rounding sensitivity
-report: charts classes comparison compression html markdown method numbers plots render results schema sections tables verdict
+report: charts classes comparison compression method numbers plots results schema verdict
+report: html markdown render sections tables
 camera: board camera capture figures folder frame labeller observation picamera reader smoothing source threads
 sinks: annotate events recording uncertain window worker
 web: access broadcast encoder facts server

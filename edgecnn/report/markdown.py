@@ -102,7 +102,7 @@ def _compression(record: dict[str, Any]) -> Iterator[str]:
     ladder = compression.ladder_table(record)
     if ladder:
         yield "### Accuracy ladder"
-        yield _plain(f"{ladder.title}. {compression.LADDER_LEAD}")
+        yield _plain(compression.ladder_lead(record["ladder"]))
         yield _plain_table(ladder)
 
 

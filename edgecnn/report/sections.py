@@ -297,7 +297,11 @@ def _ladder(record: dict[str, Any]) -> View | None:
     table = compression.ladder_table(record)
     if not table:
         return None
-    return {"table": table, "chart": compression.ladder_chart(record), "lead": compression.LADDER_LEAD}
+    return {
+        "table": table,
+        "chart": compression.ladder_chart(record),
+        "lead": compression.ladder_lead(record["ladder"]),
+    }
 
 
 def _layers(layers: list[dict[str, Any]]) -> View | None:
