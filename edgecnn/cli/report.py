@@ -17,7 +17,7 @@ from edgecnn.cli.output import note, write_text
     help="Default: by the output's ending, else html.",
 )
 def command(results: tuple[Path, ...], output: Path, form: str | None) -> None:
-    """Turn JSON results of convert, evaluate, benchmark and predict into one report.
+    """Turn JSON results of convert, sensitivity, evaluate, benchmark and predict into one report.
 
     \b
     Examples:
