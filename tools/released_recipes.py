@@ -114,7 +114,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             title="ten kinds of animals and vehicles",
             data=DATA + "cifar10.tar.gz",
             train=(
-                *_RESNET8, "--epochs", "16", "--temperature", "3", "--teacher-weight", "0.6",
+                *_RESNET8, "--epochs", "12", "--temperature", "3", "--teacher-weight", "0.6",
             ),
             teacher=(*_RESNET8, "--epochs", "20"),
             architecture="ResNet-8 of MLPerf Tiny. It starts from the published weights (mlcommons/tiny @ "
