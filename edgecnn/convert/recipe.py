@@ -92,5 +92,6 @@ def _known(given: Mapping[str, Any], known: list[str] | tuple[str, ...], what: s
 
 
 def _lines(values: Mapping[str, Any]) -> list[str]:
-    """Text, numbers, truth values and lists of them are written in TOML as they are in JSON."""
-    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value is not None]
+    """Text, numbers, truth values and lists of them are written in TOML as they are in JSON, but for one character."""
+    shown = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items() if value is not None}
+    return [f"{key} = {text}".replace("\x7f", "\\u007f") for key, text in shown.items()]

@@ -153,7 +153,9 @@ def test_the_same_command_twice_writes_the_same_bytes(edgecnn: Run, place: Path)
         (("--preprocess", "raw,unit"), "more than one normalization"),
         (("--preprocess", "size=²"), "size=²"),
         (("--report", "labels.txt"), "'labels.txt' is a file"),
-        (("--prune", "maybe"), "No such option"),
+        (("--prune", "maybe"), "'maybe' is not one of"),
+        (("--sparsity", "0.5"), "--sparsity needs --prune"),
+        (("--maybe", "1"), "No such option"),
     ],
 )
 def test_wrong_usage_exits_2(option: tuple[str, ...], message: str, edgecnn: Run, place: Path) -> None:

@@ -35,7 +35,10 @@ def test_every_kind_takes_its_own_io_types_only(kind: str, io: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quantize": "int4"}, "expected quantize to be one of float32, float16, dynamic, int8, int16x8, got 'int4'"),
+        (
+            {"quantize": "int4"},
+            "expected quantize to be one of float32, float16, dynamic, int8, int16x8, auto, got 'int4'",
+        ),
         ({"calibration_samples": 0}, "expected calibration_samples of at least 1, got 0"),
         ({"accuracy_samples": -1}, "expected accuracy_samples of at least 1, got -1"),
         ({"max_drop": -0.1}, "expected max_drop in percentage points from 0 to 100, got -0.1"),
