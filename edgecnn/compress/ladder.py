@@ -205,8 +205,8 @@ def climb(
             scopes = scopes_of(better, kept)
             if work.attempt(
                 "float-layers",
-                lambda scopes=scopes: base.build(candidate, io, keep_float=scopes),  # type: ignore[misc]
-                lambda kept=kept: f"in float: {', '.join(kept)}",  # type: ignore[misc]
+                lambda scopes=scopes: base.build(candidate, io, keep_float=scopes),  # type: ignore[misc]  # a lambda with a default
+                lambda kept=kept: f"in float: {', '.join(kept)}",  # type: ignore[misc]  # a lambda with a default
                 kept,
             ):
                 return True

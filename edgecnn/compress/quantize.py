@@ -236,8 +236,3 @@ def probabilities(content: bytes, head: str, tensors: NDArray[np.float32]) -> ND
     stored = engine.input_type.quantize(tensors)
     raw = np.stack([engine.run(tensor) for tensor in stored])
     return Head(head, engine.output_type).probabilities(raw)
-
-
-def default_io(kind: str) -> str:
-    """The input and output type a kind of quantization has when none is asked for."""
-    return IO_TYPES[kind][0]

@@ -78,7 +78,7 @@ def tune(
     steps = max(1, config.epochs * len(lessons))
     optimizer = tf_keras.optimizers.Adam(tf_keras.optimizers.schedules.CosineDecay(config.rate, steps))
 
-    @tf.function  # type: ignore[untyped-decorator,unused-ignore]
+    @tf.function  # type: ignore[untyped-decorator,unused-ignore]  # no types
     def step(pictures: Any, labels: Any, factors: Any, taught: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             answer = tf.reshape(student(pictures, training=True), (-1, units))

@@ -62,7 +62,7 @@ def test_the_least_divergent_candidate_is_taken(network: bytes, pictures: list[N
 @pytest.mark.parametrize("kind", ["int8", "int16x8"])
 def test_calibration_pictures_are_needed(kind: str, network: bytes) -> None:
     with pytest.raises(ConversionError, match="needs calibration pictures"):
-        quantize(network, kind=kind, io=default_io(kind), head="softmax")
+        quantize(network, kind=kind, io=IO_TYPES[kind][0], head="softmax")
 
 
 def test_a_missing_quantizer_names_the_pip_line(monkeypatch: pytest.MonkeyPatch, network: bytes) -> None:
