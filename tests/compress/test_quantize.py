@@ -10,7 +10,7 @@ from edgecnn.bundle.flatbuffer import dtype_of, unpack
 from edgecnn.bundle.layers import operations, tensor_type
 from edgecnn.bundle.tflite import describe
 from edgecnn.bundle.weights import is_float
-from edgecnn.compress.quantize import IO_TYPES, WEIGHTS, default_io, quantize
+from edgecnn.compress.quantize import IO_TYPES, WEIGHTS, quantize
 from edgecnn.errors import ConversionError, MissingExtraError, ModelError
 from edgecnn.runtime.classifier import Head
 from edgecnn.runtime.interpreter import Engine

@@ -71,7 +71,7 @@ configs = st.builds(
 
 
 @given(config=configs)
-@example(config=ConvertConfig(labels=("\x7f \t\n\\\"", "é")))
+@example(config=ConvertConfig(labels=('\x7f \t\n\\"', "é")))
 def test_a_recipe_is_read_back_to_what_wrote_it(
     config: ConvertConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
