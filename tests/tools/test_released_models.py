@@ -144,8 +144,8 @@ class Program:
     def __call__(self, recipe: Recipe, step: str, work: Path, data: Path) -> dict[str, str]:
         self.runs += 1
         (work / f"{recipe.name}.training").mkdir(exist_ok=True)
-        (work / recipe.keras[1]).write_bytes(b"weights")
-        return {"sha256": sha256_path(work / recipe.keras[1])}
+        (work / recipe.keras).write_bytes(b"weights")
+        return {"sha256": sha256_path(work / recipe.keras)}
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_step_runs_again_only_when_something_changed(program: Program, tmp_pat
     elif change == "input":
         (tmp_path / "pictures.zip").write_bytes(b"others")
     elif change == "output":
-        (work / recipe.keras[1]).write_bytes(b"damaged")
+        (work / recipe.keras).write_bytes(b"damaged")
     elif change == "record":
         (work / "train.json").unlink()
     second = run_step(recipe, "train", work, tmp_path)
