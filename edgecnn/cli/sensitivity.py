@@ -101,6 +101,8 @@ def _show(record: dict[str, Any]) -> None:
     table(rows, header=("layer", *(("top-1 pp",) if labelled else ()), "same label", "SQNR", "its own"))
     measured = f"{record['samples']:,} images" + (f", float top-1 {record['float_top1']:.2%}" if labelled else "")
     paragraph(f"Each layer alone in int8, the others float, on {measured}; worst first.")
+    for image in record["skipped_images"]:
+        note(f"  skipped {image['image']}: {image['reason']}")
     for layer in record["layers"]:
         if layer["reason"]:
             note(f"  {layer['layer']} stays float: {layer['reason']}")

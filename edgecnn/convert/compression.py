@@ -1,7 +1,7 @@
 """The stages before quantization: each takes a Keras model and gives a smaller one that has learned again."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -73,20 +73,24 @@ def workshop(
     network = logits(flat_copy(load_network(file.path, allow_unsafe=allow_unsafe), reserved=(_HEAD,)))
     augment = schooling.augment or _trained_with(file)
     folder.mkdir(exist_ok=True)
-    with PictureCache(
-        dataset, samples, preprocess, memory=_CACHE_BYTES, folder=folder, progress=observer.progress
-    ) as cache:
-        batches = Batches(
-            cache,
-            np.arange(len(cache)),
-            max(2, int(network.outputs[0].shape[-1])),
-            Preprocessor(preprocess),
-            schooling.batch_size,
-            options=augment,
-            seed=seed,
-        )
-        learning = replace(schooling, augment=augment)
-        yield Workshop(file, head, network, batches, preprocess, learning, seed, io, folder, observer)
+    try:
+        with PictureCache(
+            dataset, samples, preprocess, memory=_CACHE_BYTES, folder=folder, progress=observer.progress
+        ) as cache:
+            batches = Batches(
+                cache,
+                np.arange(len(cache)),
+                max(2, int(network.outputs[0].shape[-1])),
+                Preprocessor(preprocess),
+                schooling.batch_size,
+                options=augment,
+                seed=seed,
+            )
+            learning = replace(schooling, augment=augment)
+            yield Workshop(file, head, network, batches, preprocess, learning, seed, io, folder, observer)
+    finally:
+        with suppress(OSError):  # what has learned something stays, for the next call
+            folder.rmdir()
 
 
 def _trained_with(file: SourceFile) -> Augment:

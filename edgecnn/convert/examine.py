@@ -53,8 +53,9 @@ def layer_sensitivity(
         images = balanced(dataset.split("train"), len(dataset.split("train")))
         split, half = "unlabelled", (len(images) + 1) // 2
         training, measured = images[:half], images[half:][:limit]
-    tensors, _ = _tensors(dataset, balanced(training, calibration_samples), prepare)
-    pictures, kept = _tensors(dataset, measured, prepare)
+    skipped: list[tuple[str, str]] = []
+    tensors, _ = _tensors(dataset, balanced(training, calibration_samples), prepare, skipped)
+    pictures, kept = _tensors(dataset, measured, prepare, skipped)
     truth = np.array([sample.label for sample in kept], np.int64) if dataset.labelled else None
     bare = with_signature(with_metadata(content, b""))
     damages = sensitivity(
@@ -77,6 +78,8 @@ def layer_sensitivity(
         "split": split,
         "samples": len(pictures),
         "calibration_samples": len(tensors),
+        "skipped": len(skipped),
+        "skipped_images": [{"image": image, "reason": reason} for image, reason in skipped],
         "preprocess": choice,
         "float_top1": top1,
         "layers": [damage.to_dict() for damage in damages],
@@ -84,14 +87,15 @@ def layer_sensitivity(
 
 
 def _tensors(
-    dataset: Dataset, samples: Sequence[Sample], prepare: Preprocessor
+    dataset: Dataset, samples: Sequence[Sample], prepare: Preprocessor, skipped: list[tuple[str, str]]
 ) -> tuple[list[NDArray[np.float32]], list[Sample]]:
-    """Inputs of pictures, and the pictures that could be read."""
+    """Inputs of pictures, and the pictures that could be read; (name, reason) of the others go to `skipped`."""
     tensors, kept = [], []
     for sample in samples:
         try:
             tensors.append(prepare(dataset.read(sample)))
-        except ImageError:
+        except ImageError as exc:
+            skipped.append((sample.name, str(exc)))
             continue
         kept.append(sample)
     if not tensors:

@@ -47,6 +47,16 @@ def test_a_quantized_model_is_refused(edgecnn: Run, place: Path) -> None:
     assert "is quantized already; give the float model it was made from" in result.stderr
 
 
+def test_a_picture_that_cannot_be_read_is_counted_and_named(edgecnn: Run, place: Path) -> None:
+    bad = sorted((place / "data" / "test" / "red").iterdir())[0]
+    bad.write_bytes(b"no picture")
+    result = edgecnn("sensitivity", *MODEL, "--json")
+    record = json.loads(result.stdout)
+    assert (record["samples"], record["skipped"]) == (23, 1)
+    assert bad.name in record["skipped_images"][0]["image"]
+    assert f"skipped test/red/{bad.name}" in edgecnn("sensitivity", *MODEL).stderr.replace("\n", " ")
+
+
 def test_unlabelled_pictures_tell_agreement(edgecnn: Run, place: Path) -> None:
     result = edgecnn(
         "sensitivity", "float.tflite", "--data", "flat", "--preprocess", "raw", "--labels", "labels.txt", "--json"
