@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import data_option, foreign_options, json_option, label_names, model_argument, read_spec
+from edgecnn.cli.options import (
+    calibration_option,
+    data_option,
+    foreign_options,
+    json_option,
+    label_names,
+    model_argument,
+    read_spec,
+)
 from edgecnn.cli.output import Progress, change, check_report, emit_json, note, paragraph, size, table, write_text
 from edgecnn.cli.stages import config_option, stage_options, stages_of
 from edgecnn.cli.train import prepare_environment
@@ -31,13 +39,7 @@ if TYPE_CHECKING:
     help="Type of weights and activations; auto: int8 with as much effort as --max-drop needs.",
 )
 @click.option("--io", type=click.Choice(["int8", "uint8", "float32"]), help="Type of input and output tensor.")
-@click.option(
-    "--calibration-samples",
-    type=click.IntRange(1),
-    default=300,
-    show_default=True,
-    help="Training images for activation ranges.",
-)
+@calibration_option
 @click.option(
     "--accuracy-samples",
     type=click.IntRange(1),

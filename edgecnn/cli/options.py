@@ -50,6 +50,17 @@ def foreign_options(command: Command) -> Command:
     return command
 
 
+def calibration_option(command: Command) -> Command:
+    """--calibration-samples N."""
+    return click.option(
+        "--calibration-samples",
+        type=click.IntRange(1),
+        default=300,
+        show_default=True,
+        help="Training images for activation ranges.",
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from edgecnn.cli.options import (
+    calibration_option,
     data_option,
     foreign_options,
     json_option,
@@ -21,13 +22,7 @@ from edgecnn.cli.output import Progress, emit_json, note, paragraph, table
 @model_argument()
 @data_option()
 @click.option("--limit", type=click.IntRange(1), default=500, show_default=True, help="Measure on so many images.")
-@click.option(
-    "--calibration-samples",
-    type=click.IntRange(1),
-    default=300,
-    show_default=True,
-    help="Training images for activation ranges.",
-)
+@calibration_option
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png", help="Draw it as bars.")
 @foreign_options
 @json_option
