@@ -80,6 +80,7 @@ def command(
     Examples:
       edgecnn convert model.keras -o model.tflite --data photos/
       edgecnn convert model.h5 -o m.tflite --data cifar10.tar.gz --max-drop 1
+      edgecnn convert model.keras -o m.tflite --data photos/ --quantize auto
       edgecnn convert model.h5 -o m.tflite --data photos/ \\
           --labels labels.txt --preprocess symmetric --report report/
       edgecnn convert model.keras -o m.tflite --data photos/ \\
