@@ -185,7 +185,7 @@ class Workshop:
             "macs": pruned.macs[1],
             "parameters_before": pruned.parameters[0],
             "parameters": pruned.parameters[1],
-            "groups": [asdict(group) for group in pruned.groups],
+            "groups": [asdict(group) | {"layers": list(group.layers)} for group in pruned.groups],
         }
         words = [
             f"{pruned.macs[0]:,} to {pruned.macs[1]:,} multiply-accumulates",

@@ -84,6 +84,13 @@ def test_channels_go_and_the_file_works(pruned: Any) -> None:
     assert [path.name for path in pruned.output.parent.iterdir()] == ["p.tflite"], "the state of the epochs is gone"
 
 
+@pytest.mark.parametrize("form", ["html", "md", "csv", "json"])
+def test_the_record_makes_a_report_as_it_is(pruned: Any, form: str) -> None:
+    from edgecnn.report.render import render
+
+    assert "second" in render([pruned.to_dict()], form)
+
+
 def test_what_it_bought_is_told(pruned: Any) -> None:
     gains = pruned.to_dict()["gains"]
     assert gains["output"]["parameters"] < gains["plain"]["parameters"]
