@@ -4,6 +4,7 @@ The trained model rounds where TFLite rounds. Batch norms stand still: they use 
 device, because those of a few batches would only add noise.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +31,7 @@ def quantize_aware(
     input_range: tuple[float, float] | None = None,
     teacher: Teacher | None = None,
     observer: Observer | None = None,
+    kept: Path | None = None,
 ) -> Compressed:
     """Train a model with its weights and activations rounded to 8 bits.
 
@@ -78,6 +80,7 @@ def quantize_aware(
             config,
             teacher=teacher,
             observer=observer,
+            kept=kept,
             after_epoch=lambda: quantizers.settle(student),
         )
     return Compressed(student, tuple(changed), tuple(skipped), history)

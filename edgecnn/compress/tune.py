@@ -3,7 +3,8 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from edgecnn.compress.tfmot import logits_of
 from edgecnn.data.parallel import ahead
-from edgecnn.train.checkpoint import EpochRecord
+from edgecnn.files import sha256_bytes
+from edgecnn.train import checkpoint
+from edgecnn.train.checkpoint import EpochRecord, State
 from edgecnn.train.loop import Observer, Silent
 
 _REPORT_SECONDS: Final = 0.5
@@ -56,6 +59,7 @@ def tune(
     *,
     teacher: Teacher | None = None,
     observer: Observer | None = None,
+    kept: Path | None = None,
     after_epoch: Callable[[], None] | None = None,
 ) -> tuple[EpochRecord, ...]:
     """Train a model in place.
@@ -63,10 +67,14 @@ def tune(
     Args:
         model: tf_keras.Model with a split head (`edgecnn.compress.tfmot.split_head`).
         teacher: normalized pictures to logits of the same classes.
+        kept: file for the state after every epoch; a call with the same arguments goes on from it.
         after_epoch: called when an epoch's last step is done.
 
     Returns:
         Loss and training accuracy of each epoch.
+
+    Raises:
+        DataError: the state cannot be written.
     """
     import tensorflow as tf
     import tf_keras
@@ -90,8 +98,15 @@ def tune(
         optimizer.apply_gradients([(gradient, variable) for gradient, variable in gradients if gradient is not None])
         return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
 
-    history, told = [], time.monotonic()
-    for epoch in range(config.epochs):
+    optimizer.build(student.trainable_variables)
+    variables = [*model.variables, *optimizer.variables]
+    identity = asdict(config) | {"start_sha256": _digest(variables), "batches": len(lessons)}
+    state = checkpoint.left_by(kept, identity)
+    if state.history:
+        for variable, array in zip(variables, state.network, strict=True):
+            variable.assign(array)
+    history, told = state.history, time.monotonic()
+    for epoch in range(len(history), config.epochs):
         started = time.perf_counter()
         lessons.start(epoch)
         losses, accuracies = [], []
@@ -116,8 +131,14 @@ def tune(
                 seconds=round(time.perf_counter() - started, 3),
             )
         )
+        if kept:
+            checkpoint.save(kept, State(history, network=[variable.numpy() for variable in variables]), identity)
         watcher.epoch(history[-1])
     return tuple(history)
+
+
+def _digest(variables: list[Any]) -> str:
+    return sha256_bytes(b"".join(variable.numpy().tobytes() for variable in variables))
 
 
 def _loss(logits: Any, head: str, labels: Any, taught: Any, config: TuneConfig) -> tuple[Any, Any]:

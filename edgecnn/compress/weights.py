@@ -3,6 +3,7 @@
 Both make the file compress better (gzip, Deflate); its size on disk and its latency stay as they are.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,7 @@ def prune_weights(
     sparsity: float,
     teacher: Teacher | None = None,
     observer: Observer | None = None,
+    kept: Path | None = None,
 ) -> Compressed:
     """Set the smallest weights of each layer to zero while the rest learns (Zhu, Gupta 2017).
 
@@ -71,6 +73,7 @@ def prune_weights(
             config,
             teacher=teacher,
             observer=observer,
+            kept=kept,
             after_epoch=lambda: counter.on_epoch_end(-1),
         )
         result = recomposed(wrapped, lambda layer: [copy_of(layer)])
@@ -91,6 +94,7 @@ def cluster_weights(
     keep_sparsity: bool = False,
     teacher: Teacher | None = None,
     observer: Observer | None = None,
+    kept: Path | None = None,
 ) -> Compressed:
     """Give each layer's weights at most so many different values, which learn (Han, Mao, Dally 2016).
 
@@ -126,7 +130,7 @@ def cluster_weights(
         start = split_head(model)
         chosen, skipped = _layers(start, "clusters", more_than=clusters)
         wrapped = recomposed(start, lambda layer: [clustered(layer) if layer.name in chosen else copy_of(layer)])
-        history = tune(wrapped, lessons, config, teacher=teacher, observer=observer)
+        history = tune(wrapped, lessons, config, teacher=teacher, observer=observer, kept=kept)
         result = recomposed(wrapped, _without_clustering)
     changed = []
     for name in chosen:

@@ -157,7 +157,7 @@ class Workshop:
         if isinstance(stage, ChannelStage):
             record, words = self._channels(stage, name)
         else:
-            record, words = self._weights(stage)
+            record, words = self._weights(stage, name)
         return stage.to_dict() | record, words
 
     def _channels(self, stage: ChannelStage, name: str) -> tuple[dict[str, Any], list[str]]:
@@ -193,7 +193,7 @@ class Workshop:
         ]
         return record, words
 
-    def _weights(self, stage: Stage) -> tuple[dict[str, Any], list[str]]:
+    def _weights(self, stage: Stage, name: str) -> tuple[dict[str, Any], list[str]]:
         """The stages of tensorflow-model-optimization, which work on a copy in tf_keras."""
         model = as_tf_keras(with_head(self.network, self._head))
         config = TuneConfig(
@@ -202,6 +202,7 @@ class Workshop:
         common: dict[str, Any] = {
             "teacher": self._parent.predict_on_batch if self._schooling.teacher_weight else None,
             "observer": self._observer,
+            "kept": self._folder / f"{name}.npz",
         }
         trained: dict[str, Any] = {}
         words: list[str] = []

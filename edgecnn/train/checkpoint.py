@@ -103,6 +103,16 @@ def load(path: Path, options: dict[str, Any]) -> State:
     return State(history, **groups, best_epoch=about["best_epoch"], finished=about["finished"])
 
 
+def left_by(path: Path | None, options: dict[str, Any]) -> State:
+    """What an interrupted call left, if it was the same call; else the state before the first epoch."""
+    if path is None or not path.exists():
+        return State()
+    try:
+        return load(path, options)
+    except DataError:  # of another run, which is over
+        return State()
+
+
 def standing(path: Path) -> tuple[int, bool]:
     """How many epochs a checkpoint has done, and whether its training came to its end; (0, False) if damaged."""
     try:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.config import Preprocess
-from edgecnn.errors import DataError
 from edgecnn.files import sha256_bytes
 from edgecnn.train import checkpoint, loop
 from edgecnn.train.batches import Batches
@@ -53,7 +52,7 @@ def finetune(
         outputs = max(2, int(parent.outputs[0].shape[-1]))
         taught = with_teacher(network, Teacher(parent, "the original", outputs, preprocess), preprocess)
     learner = lesson(network, config, taught)
-    state = _state(kept, identity)
+    state = checkpoint.left_by(kept, identity)
 
     def save(state: State) -> None:
         if kept:
@@ -68,13 +67,3 @@ def finetune(
 
 def _digest(network: Any) -> str:
     return sha256_bytes(b"".join(array.tobytes() for array in network.get_weights()))
-
-
-def _state(kept: Path | None, identity: dict[str, Any]) -> State:
-    """What an interrupted call left, if it was the same call."""
-    if kept is None or not kept.exists():
-        return State()
-    try:
-        return checkpoint.load(kept, identity)
-    except DataError:  # of another run, which is over
-        return State()

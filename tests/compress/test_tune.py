@@ -1,6 +1,7 @@
 """Fine-tuning lowers the loss for every kind of head, with labels and with a teacher, and says how far it is."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,3 +58,34 @@ def test_an_observer_hears_every_batch_and_epoch(monkeypatch: pytest.MonkeyPatch
 
     history = tune(split_head(small("softmax", 5)), RandomLessons(), TuneConfig(epochs=2), observer=Ear())
     assert heard == [(1, 1, 2), (1, 2, 2), history[0], (2, 1, 2), (2, 2, 2), history[1]]
+
+
+def weights(model: Any) -> list[np.ndarray[Any, Any]]:
+    return [variable.numpy() for variable in model.variables]
+
+
+def test_an_interrupted_call_goes_on_and_comes_to_the_same_weights(tmp_path: Path) -> None:
+    config, kept = TuneConfig(epochs=4, rate=1e-2), tmp_path / "tune.npz"
+    through = split_head(small("softmax", 5))
+    whole = tune(through, RandomLessons(), config)
+
+    class Stopping(Silent):
+        def epoch(self, record: Any) -> None:
+            if record.epoch == 3:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(split_head(small("softmax", 5)), RandomLessons(), config, kept=kept, observer=Stopping())
+    model, lessons = split_head(small("softmax", 5)), RandomLessons()
+    history = tune(model, lessons, config, kept=kept)
+    assert lessons.started == [3], "three of four epochs were kept"
+    assert [record.loss for record in history] == [record.loss for record in whole]
+    for mine, other in zip(weights(model), weights(through), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_the_state_of_another_call_is_not_used(tmp_path: Path) -> None:
+    kept, lessons = tmp_path / "tune.npz", RandomLessons()
+    tune(split_head(small("softmax", 5)), RandomLessons(), TuneConfig(epochs=2), kept=kept)
+    tune(split_head(small("softmax", 5)), lessons, TuneConfig(epochs=2, rate=1e-3), kept=kept)
+    assert lessons.started == [0, 1]

@@ -116,6 +116,21 @@ def test_the_same_again_and_after_an_interruption(
     assert again.content == pruned.content, "the same bytes as without the interruption"
 
 
+def test_training_with_rounding_goes_on_after_an_interruption(
+    wide: Path, colors: Path, convert: Convert, tmp_path: Path
+) -> None:
+    stages = (MagnitudeStage(epochs=1, sparsity=0.5), ClusterStage(epochs=1, clusters=8), QatStage(epochs=3))
+    options = {"stages": stages, "schooling": SCHOOLING}
+    whole = convert(wide, tmp_path / "whole.tflite", colors, **options)
+    output = tmp_path / "q.tflite"
+    with pytest.raises(KeyboardInterrupt):
+        convert(wide, output, colors, observer=Epochs(4), **options)
+    rest = Epochs()
+    again = convert(wide, output, colors, observer=rest, **options)
+    assert rest.count == 1, "four of five epochs were kept"
+    assert again.content == whole.content, "the same bytes as without the interruption"
+
+
 def test_zeros_and_few_weights_survive_training_with_int8(
     wide: Path, colors: Path, convert: Convert, tmp_path: Path
 ) -> None:

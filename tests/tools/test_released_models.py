@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from edgecnn.bundle.bundle import open_bundle
@@ -232,9 +233,10 @@ def test_every_recipe_is_made_of_commands_that_exist(name: str) -> None:
     recipe = RECIPES[name]
     for words in recipe.steps.values():
         assert words[0] in COMMANDS
-        command = cli.get_command(None, words[0])  # type: ignore[arg-type]  # the context is not looked at
+        program = click.Context(cli, info_name="edgecnn", **cli.context_settings)
+        command = cli.get_command(program, words[0])
         assert command is not None
-        with command.make_context(words[0], list(words[1:])) as context:
+        with command.make_context(words[0], list(words[1:]), parent=program) as context:
             if words[0] == "train":
                 parse_augment(context.params["augment"])
     texts = (recipe.title, recipe.architecture, recipe.pictures, recipe.licence, recipe.limits)
