@@ -19,33 +19,36 @@ LEVELS = """
 errors
 config files quantization quiet signature
 spec
-bundle: archive bundle card flatbuffer layers metadata pooling tflite weights
+bundle: architecture archive bundle card flatbuffer layers metadata pieces pooling probe tflite weights
 data: builtin dataset images parallel preprocess store
 runtime: classifier interpreter
 keras_io: card export graph keras2 keras_ops load network rebuild safety
-measure: benchmark detect evaluate examples machine match memory metrics score
+measure: bootstrap calibration compare confidence curves detect evaluate examples intervals match metrics score
+measure: benchmark board gate latency machine memory peak profile ratio sustained
 compress.channels: coupling gradients importance prune selection shrink
 compress: bias equalize ladder quantize ranges recipe rounding sensitivity
 report: charts classes comparison compression method numbers plots results schema verdict
 report: html markdown render sections tables
-camera: board camera capture figures folder frame labeller observation picamera reader smoothing source threads
+camera: camera capture figures folder frame labeller observation picamera reader smoothing source threads
 sinks: annotate events recording uncertain window worker
 web: access broadcast encoder facts server
 train.nets: inception mobile parts plain pretrained residual
 train: architectures augment cache checkpoint cluster devices distill mix operations transfer
 train: batches design finetune logs loop options result trainer
 compress: int8_graph qat quantizers tfmot trained tune weights
-convert: compression examine gains loading options pipeline proof quantizing recipe result stages
+convert: compression examine gains loading options pipeline proof quantizing recipe result samples stages
 demo
-cli: options output stages
-cli: benchmark camera convert demo doctor evaluate inspect live main predict report sensitivity train
+cli: options output stages timings
+cli: benchmark camera compare convert demo doctor evaluate inspect live main predict report sensitivity train
 __init__ __main__
 """
 
 # Where a package may be imported: modules or folders. The longest name that fits an import counts.
 ONLY_IN = {
     "ai_edge_litert": {"runtime.interpreter"},
-    "ai_edge_litert.schema_py_generated": {"bundle.flatbuffer", "bundle.pooling", "bundle.tflite"},
+    "ai_edge_litert.schema_py_generated": {
+        *("bundle.flatbuffer", "bundle.pieces", "bundle.pooling", "bundle.probe", "bundle.tflite")
+    },
     "ai_edge_quantizer": {"compress"},
     "aiohttp": {"web.server"},
     "click": {"cli"},

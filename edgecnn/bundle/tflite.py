@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,6 +75,36 @@ class ModelInfo:
     macs: int
     sparsity: float
     has_signature: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one operator takes: its constant weights and biases, and multiply-accumulates for one picture.
+
+    Attributes:
+        output: shape of its first output, with the batch dimension.
+    """
+
+    output: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+def work(content: bytes) -> list[Work]:
+    """The work of each operator of the main graph, in the order of execution.
+
+    Raises:
+        ModelError: no TFLite model, or a damaged one.
+    """
+    model = unpack(content)
+    with damage():
+        graph = _Graph(model, model.subgraphs[0])
+        return [
+            Work(
+                graph.info(outputs[0]).shape, graph.parameters_among(set(inputs)), graph.macs_of(name, inputs, outputs)
+            )
+            for name, inputs, outputs in graph.steps
+        ]
 
 
 def describe(content: bytes) -> ModelInfo:
@@ -219,8 +249,14 @@ class _Graph:
         return "logits"
 
     def parameters(self) -> int:
+        return self.parameters_among(range(len(self._tensors)))
+
+    def parameters_among(self, indices: Iterable[int]) -> int:
         result = 0
-        for tensor in self._tensors:
+        for index in indices:
+            if index < 0:  # an input that is left out
+                continue
+            tensor = self._tensors[index]
             dtype = self._dtypes[tensor.type]
             # biases of integer models are wide integers with a scale; shapes and axes have none
             bias = dtype in ("int32", "int64") and tensor.quantization and not _empty(tensor.quantization.scale)
@@ -229,15 +265,15 @@ class _Graph:
         return result
 
     def macs(self) -> int:
+        return sum(self.macs_of(*step) for step in self.steps)
+
+    def macs_of(self, name: str, inputs: list[int], outputs: list[int]) -> int:
         """Every element of an output takes one multiplication for each weight of its filter."""
-        result = 0
-        for name, inputs, outputs in self.steps:
-            if name not in _WEIGHTED:
-                continue
-            weights, output = _shape(self._tensors[inputs[1]].shape), _shape(self._tensors[outputs[0]].shape)
-            in_filter = weights[1:3] if name == "DEPTHWISE_CONV_2D" else weights[1:]
-            result += math.prod(output) * math.prod(in_filter)
-        return result
+        if name not in _WEIGHTED:
+            return 0
+        weights, output = _shape(self._tensors[inputs[1]].shape), _shape(self._tensors[outputs[0]].shape)
+        in_filter = weights[1:3] if name == "DEPTHWISE_CONV_2D" else weights[1:]
+        return math.prod(output) * math.prod(in_filter)
 
     def weights(self) -> list[tuple[int, int]]:
         """(elements, zeros) of each constant that a convolution or dense layer multiplies with."""

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.camera.board import temperature_c, throttled
 from edgecnn.camera.figures import Figures
 from edgecnn.camera.labeller import Labeller
 from edgecnn.camera.observation import Observation
 from edgecnn.camera.reader import Reader
 from edgecnn.camera.source import Source, is_live, open_source
 from edgecnn.errors import CameraError
+from edgecnn.measure.board import temperature_c, throttled
 
 if TYPE_CHECKING:
     import os
@@ -64,7 +64,7 @@ class Camera:
         every_frame: bool = False,
         roi: tuple[int, int, int, int] | None = None,
         smooth: int = 5,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         margin: float = 0.1,
         on_state: Callable[[str], None] | None = None,
     ) -> None:

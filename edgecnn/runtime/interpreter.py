@@ -127,6 +127,57 @@ class Engine:
             raise ModelError(f"the TFLite runtime failed: {_first_line(exc)}") from exc
 
 
+class Runner:
+    """A loaded TFLite model of any inputs and outputs, for analysis; pictures are classified by an `Engine`.
+
+    Not thread-safe: every thread needs its own.
+
+    Args:
+        content: the whole `.tflite` file; its shapes are fixed.
+        threads: threads of the interpreter's kernels.
+
+    Attributes:
+        inputs, outputs: tensors with their batch dimension, in the model's order, in the interpreter's own memory: what
+            is written to an input is used by the next `invoke`, which may put other things there. An output whose shape
+            is computed while the model runs is left out.
+        delegated: whether a delegate (XNNPACK, the only one that joins unasked) runs operators of the model; None where
+            the runtime does not tell.
+
+    Raises:
+        ModelError: no TFLite model, or one that the runtime cannot run.
+        MissingExtraError: no interpreter package is installed.
+    """
+
+    def __init__(self, content: bytes, *, threads: int = 1) -> None:
+        try:
+            self._interpreter: Any = _runtime()[1](model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as exc:
+            raise ModelError(f"the TFLite runtime cannot load this model: {_first_line(exc)}") from exc
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.inputs, self.outputs = (
+            [
+                _memory(self._interpreter, item["index"])
+                for item in details
+                if _has_memory(self._interpreter, item["index"])
+            ]
+            for details in (inputs, outputs)
+        )
+        steps = getattr(self._interpreter, "_get_ops_details", lambda: None)()
+        self.delegated = None if steps is None else any("DELEGATE" in step["op_name"].upper() for step in steps)
+
+    def invoke(self) -> None:
+        """Run the model on what its inputs hold.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as exc:
+            raise ModelError(f"the TFLite runtime failed: {_first_line(exc)}") from exc
+
+
 def runtime_version() -> dict[str, str]:
     """Name and version of the interpreter package in use, as {"ai-edge-litert": "2.3.0"}."""
     from importlib.metadata import PackageNotFoundError, version

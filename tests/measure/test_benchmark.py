@@ -1,19 +1,24 @@
 """Latency: that what is timed is what is said, in the order that is said. No test knows how fast the machine is."""
 
+import gc
 import json
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgecnn.config import NORMALIZATIONS, Preprocess
-from edgecnn.errors import BundleError, EdgecnnError, ModelError, PreprocessError
-from edgecnn.measure.benchmark import benchmark, timing_classifier
+from edgecnn.data.dataset import Dataset, Sample
+from edgecnn.errors import BundleError, DataError, EdgecnnError, MissingExtraError, ModelError, PreprocessError
+from edgecnn.measure.benchmark import arithmetic, benchmark, benchmark_record, sample_pictures, timing_classifier
+from edgecnn.measure.latency import is_steady
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.spec import parse_spec
-from tests.models import linear, sealed
+from tests.models import build, linear, quantized, sealed
 
 UNIT = Preprocess(4, 4, "rgb", *NORMALIZATIONS["unit"])
 MODEL = linear(np.arange(9).reshape(3, 3))
@@ -25,16 +30,19 @@ class Clock:
     """Time that passes only when it is told to."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now = 1_000_000_000_000
 
     def perf_counter(self) -> float:
+        return self.now / 1e9
+
+    def perf_counter_ns(self) -> int:
         return self.now
 
     def passing(self, milliseconds: float, function: Callable[..., Any] = lambda: None) -> Callable[..., Any]:
         """The function, taking so long."""
 
         def timed(*arguments: Any, **options: Any) -> Any:
-            self.now += milliseconds / 1000
+            self.now += round(milliseconds * 1_000_000)
             return function(*arguments, **options)
 
         return timed
@@ -44,6 +52,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("edgecnn.measure.benchmark.time", clock)
+    monkeypatch.setattr("edgecnn.measure.latency.time", clock)
     return clock
 
 
@@ -74,12 +83,29 @@ class Watched(Classifier):
         return twin
 
 
-def test_models_are_timed_in_turn() -> None:
+def test_models_are_timed_in_turn(clock: Clock) -> None:
     log: list[str] = []
-    models = [Watched(partial(log.append, name)) for name in "abc"]
-    timings = benchmark(models, FRAME, runs=12, warmup=3)
-    assert "".join(log) == "abc" + 3 * "abc" + 12 * "abc"  # the first inference, warm-up, and the timed ones
-    assert [timing.runs for timing in timings] == [12, 12, 12]
+    models = [Watched(clock.passing(1, partial(log.append, name))) for name in "ab"]
+    timings = benchmark(models, FRAME, runs=12, warmup=20)
+    # the first inference, warm-up, and rounds of two inferences each, of which the second is timed
+    assert "".join(log) == "ab" + 20 * "ab" + 6 * "aabbbbaa"
+    assert [timing.runs for timing in timings] == [12, 12]
+
+
+def test_several_threads_are_woken_first() -> None:
+    log: list[str] = []
+    one, two = Watched(partial(log.append, "a")), Watched(partial(log.append, "b"))
+    two.threads = 2
+    benchmark([one, two], FRAME, runs=1, warmup=0)
+    assert "".join(log) == "ab" + "aa" + "bbb"
+
+
+def test_no_model_always_follows_the_same_one() -> None:
+    log: list[str] = []
+    benchmark([Watched(partial(log.append, name)) for name in "abcd"], FRAME, runs=4, warmup=0)
+    turns = ["".join(log[i : i + 8 : 2]) for i in range(4, len(log), 8)]
+    assert sorted(map(sorted, turns)) == [list("abcd")] * 4
+    assert len({first + second for turn in turns for first, second in pairwise(turn)}) == 12
 
 
 @pytest.mark.parametrize("runs", [1, 2, 37])
@@ -91,12 +117,14 @@ def test_real_times_go_together(runs: int) -> None:
     assert min(*times, timing.mean_ms, timing.init_ms, timing.first_ms, timing.preprocess_ms) > 0
     assert timing.min_ms <= timing.mean_ms
     assert timing.postprocess_ms > 0
+    assert timing.ratio is None
 
 
 def test_figures_are_those_of_the_times(clock: Clock) -> None:
-    waits = [7.0, 9.0, 9.0, *np.random.default_rng(0).permutation(np.arange(1.0, 101.0)).tolist()]
-    passing = iter(waits)
-    (timing,) = benchmark([Watched(lambda: clock.passing(next(passing))())], FRAME, runs=100, warmup=2)
+    timed = np.random.default_rng(0).permutation(np.arange(1.0, 101.0)).tolist()
+    passing = iter([7.0, *[9.0] * 20, *(wait for time in timed for wait in (1000.0, time))])
+    models = [Watched(lambda: clock.passing(next(passing))())]
+    (timing,) = benchmark(models, FRAME, runs=100, warmup=20, max_seconds=1000)
     assert (timing.first_ms, timing.min_ms, timing.mean_ms) == pytest.approx((7, 1, 50.5))
     assert (timing.p50_ms, timing.p90_ms, timing.p99_ms) == pytest.approx((50.5, 90.1, 99.01))
     assert (timing.init_ms, timing.preprocess_ms, timing.postprocess_ms) == (0, 0, 0)
@@ -115,12 +143,87 @@ def test_each_stage_is_timed_by_itself(clock: Clock, monkeypatch: pytest.MonkeyP
     assert stages == [(0, 0, 0, 0, 0), pytest.approx((100, 28, 24, 4, 12))]
 
 
+def test_the_ratio_is_that_of_the_medians(clock: Clock) -> None:
+    waits = np.random.default_rng(1).uniform(4, 6, 1000)
+    passing = iter(waits)
+    models = [Watched(lambda: clock.passing(next(passing))()), Watched(clock.passing(2)), Watched(clock.passing(10))]
+    first, fast, slow = benchmark(models, FRAME, runs=50, warmup=0)
+    assert first.ratio is None
+    for timing in (fast, slow):
+        assert timing.ratio is not None
+        assert timing.ratio.value == pytest.approx(first.p50_ms / timing.p50_ms)
+        low, high = timing.ratio.ci95
+        assert 4 / timing.p50_ms < low < timing.ratio.value < high < 6 / timing.p50_ms
+        assert timing.ratio.rounds == 50
+
+
 def test_a_slow_machine_ends_early_after_ten_rounds(clock: Clock) -> None:
-    models = [Watched(clock.passing(300)), Watched(clock.passing(700))]
+    models = [Watched(clock.passing(150)), Watched(clock.passing(350))]
     for seconds, runs in ((0.0, 10), (9.9, 10), (10.5, 11), (20.5, 21), (1000.0, 200)):
         timings = benchmark(models, FRAME, runs=200, warmup=0, max_seconds=seconds)
         assert [timing.runs for timing in timings] == [runs, runs]
     assert benchmark(models, FRAME, runs=4, warmup=0, max_seconds=0.0)[0].runs == 4
+
+
+def test_the_warm_up_goes_on_until_nothing_gets_faster(clock: Clock) -> None:
+    def model(waits: list[float]) -> Watched:
+        passing = iter([0.0, *waits])
+        return Watched(lambda: clock.passing(next(passing, 1.0))())
+
+    falling = [30.0 * 0.95**i for i in range(40)]  # ms; then it is steady
+    waits = [*falling, *[4.0] * 100]
+    expected = next(n for n in range(20, 140) if is_steady(waits[:n]))
+    assert 40 < expected < 60
+    for at_least, runs in ((20, expected), (5, expected), (100, 100)):
+        slow, quick = model(waits), model([1.0] * 500)
+        timings = benchmark([slow, quick], FRAME, runs=1, warmup=at_least)
+        assert [(t.warmup.runs, t.warmup.steady) for t in timings] == [(runs, True)] * 2
+
+
+def test_a_warm_up_gives_up_after_a_quarter_of_the_time(clock: Clock) -> None:
+    waits = iter([0.0, *(100 * 0.99**i for i in range(400))])
+    models = [Watched(lambda: clock.passing(next(waits))())]
+    (timing,) = benchmark(models, FRAME, runs=1, warmup=5, max_seconds=4)
+    assert (timing.warmup.runs, timing.warmup.steady) == (11, False)  # 100 + 99 + 98.01 + … reaches 1 s
+    (timing,) = benchmark([Watched()], FRAME, runs=1, warmup=0)
+    assert (timing.warmup.runs, timing.warmup.steady) == (0, False)
+
+
+def test_pictures_take_turns() -> None:
+    seen: list[int] = []
+    frames = [np.full((6 + i, 8, 3), 10 * i, np.uint8) for i in range(3)]
+    model = Watched()
+    clone = model.clone
+
+    def watched_clone() -> Watched:
+        twin = clone()
+        invoke = twin.engine.invoke
+
+        def watched() -> None:
+            seen.append(round(float(twin.engine.input.max()) * 255))
+            invoke()
+
+        vars(twin.engine)["invoke"] = watched
+        return twin
+
+    vars(model)["clone"] = watched_clone
+    benchmark([model], frames, runs=7, warmup=4, max_seconds=0)
+    timed = [i for turn in range(7) for i in (turn % 3, turn % 3)]
+    assert seen == [10 * i for i in (0, *(0, 1, 2, 0), *timed)]
+
+
+def test_the_garbage_collector_waits() -> None:
+    running: list[bool] = []
+    benchmark([Watched(lambda: running.append(gc.isenabled()))], FRAME, runs=3, warmup=1)
+    assert running[0]  # loading is not timed so closely
+    assert not any(running[1:])
+    assert gc.isenabled()
+
+
+def test_progress_counts_rounds() -> None:
+    told: list[tuple[int, int]] = []
+    benchmark([Watched(), Watched()], FRAME, runs=3, warmup=0, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_the_classifier_itself_is_left_alone() -> None:
@@ -155,6 +258,70 @@ def test_the_record_has_the_promised_keys() -> None:
         "invoke_ms": timing.p50_ms,
         "postprocess_ms": timing.postprocess_ms,
     }
+    assert record["warmup"] == {"runs": 0, "steady": False}
+
+
+def test_the_record_of_a_row() -> None:
+    first, second = benchmark([Watched(), Watched()], FRAME, runs=3, warmup=0)
+    record = benchmark_record("a.tflite", MODEL, first, size=(4, 4), source="noise 8x6", to=("a.tflite", 1))
+    assert "ratio" not in record
+    assert (record["input"], record["macs"]) == ("noise 8x6", 9)  # three pooled channels times three classes
+    assert record["gmacs_per_s"] == pytest.approx(9 / (first.p50_ms / 1e3) / 1e9)
+    record = benchmark_record("b.tflite", MODEL, second, size=(4, 4), to=("a.tflite", 1))
+    assert "input" not in record
+    assert second.ratio is not None
+    assert record["ratio"] == {"to": "a.tflite", "to_threads": 1} | second.ratio.to_dict()
+    assert "ratio" not in benchmark_record("b.tflite", MODEL, second, size=(4, 4))
+
+
+def test_work_that_nobody_can_count_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = linear(np.ones((3, 3)), size=None)
+    (timing,) = benchmark([timing_classifier(model, spec=parse_spec("size=9x7"))], FRAME, runs=1, warmup=0)
+    record = benchmark_record("any.tflite", model, timing, size=(9, 7))
+    assert (record["macs"], record["gmacs_per_s"]) == (None, None)
+
+    def no_schema(content: bytes) -> None:
+        raise MissingExtraError("ai-edge-litert, which looks into model files,", "")
+
+    monkeypatch.setattr("edgecnn.measure.benchmark.describe", no_schema)
+    assert benchmark_record("a.tflite", MODEL, timing, size=(4, 4))["macs"] is None
+
+
+def test_what_a_model_multiplies_in() -> None:
+    assert arithmetic(MODEL) == "float32"
+    pictures = [np.full((4, 4, 3), value, np.float32) for value in (0, 0.5, 1)]
+    for io in ("int8", "uint8", "float32"):
+        assert arithmetic(quantized(MODEL, pictures, io=io)) == "int8"
+    weights = np.ones((3, 48))
+    assert arithmetic(build(weights=weights.astype(np.float16))) == "float32"  # widened when the model is loaded
+    assert arithmetic(build(weights=weights.astype(np.int8), scales=(0.1,))) is None
+    assert arithmetic(build(weights=weights.astype(np.uint8), scales=(0.1,), io="uint8")) == "int8"
+
+
+def test_pictures_of_a_data_set() -> None:
+    def dataset(counts: dict[str, int], broken: tuple[str, ...] = ()) -> Dataset:
+        def read(name: str) -> NDArray[np.uint8]:
+            if name in broken:
+                raise DataError("no picture")
+            return np.full((2, 2, 3), int(name.rpartition("/")[2]), np.uint8)
+
+        splits = {
+            split: tuple(Sample(f"{split}/{i}", i % 3) for i in range(counts.get(split, 0)))
+            for split in ("train", "val", "test")
+        }
+        return Dataset("some", ("a", "b", "c"), splits, read)
+
+    def classes(pictures: list[NDArray[np.uint8]]) -> list[int]:
+        return sorted(int(picture.max()) % 3 for picture in pictures)
+
+    assert classes(sample_pictures(dataset({"test": 30, "val": 9}))) == sorted([0, 1, 2] * 4)
+    assert classes(sample_pictures(dataset({"test": 6, "val": 90}))) == sorted([0, 1, 2] * 2)
+    assert len(sample_pictures(dataset({"val": 20}), 5)) == 5
+    assert len(sample_pictures(dataset({"train": 20}))) == 12
+    readable = sample_pictures(dataset({"test": 13}, broken=("test/0", "test/7")))
+    assert sorted(int(picture.max()) for picture in readable) == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12]
+    with pytest.raises(DataError, match=r"no picture of some can be read: test/\d: no picture"):
+        sample_pictures(dataset({"test": 2}, broken=("test/0", "test/1")))
 
 
 @pytest.mark.parametrize(("runs", "warmup"), [(0, 0), (-1, 5), (5, -1)])

@@ -1,12 +1,15 @@
-"""Temperature and throttling of the board, as far as the system tells."""
+"""Temperature, clock and throttling of the board, as far as the system tells."""
 
 from __future__ import annotations
 
 import glob
+import re
 import shutil
 import subprocess
 
 _TEMPERATURE = "/sys/class/thermal/thermal_zone0/temp"
+_CLOCKS = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq"  # kHz
+_CPUINFO = "/proc/cpuinfo"  # names MHz on x86
 _THROTTLED = "/sys/devices/platform/soc*/soc*:firmware/get_throttled"
 # Bits of the Raspberry Pi firmware's answer, from its documentation; 16 bits further up: has happened since the start.
 _FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
@@ -16,6 +19,14 @@ def temperature_c() -> float | None:
     """Temperature of the processor in degrees Celsius; None where the system does not tell."""
     text = _read(_TEMPERATURE)
     return round(int(text) / 1000, 1) if text.lstrip("-").isdecimal() else None
+
+
+def clock_mhz() -> float | None:
+    """Clock of the fastest core at the moment, in MHz; None where the system does not tell."""
+    clocks = [int(text) / 1000 for path in glob.glob(_CLOCKS) if (text := _read(path)).isdecimal()]
+    if not clocks:
+        clocks = [float(mhz) for mhz in re.findall(r"^cpu MHz\s*: *(\d+(?:\.\d+)?)$", _read(_CPUINFO), re.MULTILINE)]
+    return round(max(clocks), 1) if clocks else None
 
 
 def throttled() -> list[str] | None:

@@ -1,4 +1,4 @@
-"""Temperature and throttling, read from files and a program made up for it."""
+"""Temperature, clock and throttling, read from files and a program made up for it."""
 
 import os
 import subprocess
@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from edgecnn.camera.board import temperature_c, throttled
+from edgecnn.measure.board import clock_mhz, temperature_c, throttled
 
 
 @pytest.fixture(autouse=True)
 def nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine that tells nothing, until a test puts files here."""
-    monkeypatch.setattr("edgecnn.camera.board._TEMPERATURE", str(tmp_path / "temp"))
-    monkeypatch.setattr("edgecnn.camera.board._THROTTLED", str(tmp_path / "soc*" / "get_throttled"))
+    monkeypatch.setattr("edgecnn.measure.board._TEMPERATURE", str(tmp_path / "temp"))
+    monkeypatch.setattr("edgecnn.measure.board._CLOCKS", str(tmp_path / "cpu*" / "scaling_cur_freq"))
+    monkeypatch.setattr("edgecnn.measure.board._CPUINFO", str(tmp_path / "cpuinfo"))
+    monkeypatch.setattr("edgecnn.measure.board._THROTTLED", str(tmp_path / "soc*" / "get_throttled"))
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
@@ -35,6 +37,7 @@ def flags(folder: Path, text: str) -> list[str] | None:
 
 def test_other_machines_tell_nothing() -> None:
     assert temperature_c() is None
+    assert clock_mhz() is None
     assert throttled() is None
 
 
@@ -44,6 +47,29 @@ def test_other_machines_tell_nothing() -> None:
 def test_temperature(nothing: Path, text: str, degrees: float | None) -> None:
     (nothing / "temp").write_text(text, encoding="utf-8")
     assert temperature_c() == degrees
+
+
+def clocks(folder: Path, *texts: str) -> None:
+    for core, text in enumerate(texts):
+        (folder / f"cpu{core}").mkdir()
+        (folder / f"cpu{core}" / "scaling_cur_freq").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("texts", "megahertz"),
+    [(["600000\n", "1800000\n"], 1800.0), (["1500345"], 1500.3), (["", "1000000"], 1000.0), (["<unknown>"], None)],
+)
+def test_the_clock_is_that_of_the_fastest_core(nothing: Path, texts: list[str], megahertz: float | None) -> None:
+    clocks(nothing, *texts)
+    assert clock_mhz() == megahertz
+
+
+def test_where_no_governor_sets_the_clock_the_processor_tells(nothing: Path) -> None:
+    line = "processor\t: 0\nmodel name\t: Some CPU @ 2.20GHz\ncpu MHz\t\t: {}\ncache size\t: 512 KB\n\n"
+    (nothing / "cpuinfo").write_text(line.format("2199.998") + line.format("3100.25"))
+    assert clock_mhz() == 3100.2
+    clocks(nothing, "800000")
+    assert clock_mhz() == 800.0
 
 
 @pytest.mark.parametrize(
@@ -100,6 +126,6 @@ def test_a_program_that_hangs_is_left(nothing: Path, monkeypatch: pytest.MonkeyP
         return subprocess.run(*arguments, timeout=0.1, **options)
 
     patched = SimpleNamespace(run=sooner, TimeoutExpired=subprocess.TimeoutExpired)
-    monkeypatch.setattr("edgecnn.camera.board.subprocess", patched)
+    monkeypatch.setattr("edgecnn.measure.board.subprocess", patched)
     assert throttled() is None
     assert limits[0] <= 2
