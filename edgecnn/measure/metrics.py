@@ -10,24 +10,33 @@ Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """Precision, recall, F1 of one class, and how many samples are of it (support) and were said to be (predicted)."""
+    """Precision, recall, F1 of one class, and how many samples are of it (support) and were said to be (predicted).
+
+    Attributes:
+        roc_auc, average_precision: of this class against the rest by its probability; None where they are not known,
+            or there are no samples of the class or no others.
+    """
 
     precision: float
     recall: float
     f1: float
     support: int
     predicted: int
+    roc_auc: float | None = None
+    average_precision: float | None = None
 
 
-def top_k_accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64], k: int) -> float:
+def top_k_accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.int64], k: int) -> float:
     """Share of samples whose label is among the k most probable classes; ties go to the lower class index.
 
     Args:
-        probabilities: (samples, classes).
+        probabilities: (samples, classes), without NaN.
         labels: (samples,) class indices.
     """
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    return float(np.mean(np.any(best == labels[:, None], axis=1)))
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1)
+    before = (probabilities == own) & (np.arange(probabilities.shape[1]) < labels[:, None])
+    before |= probabilities > own
+    return float(np.mean(np.count_nonzero(before, axis=1) < k))
 
 
 def confusion_matrix(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -59,6 +68,14 @@ def macro_average(per_class: list[ClassMetrics]) -> tuple[float, float, float]:
         float(np.mean([m.recall for m in used])),
         float(np.mean([m.f1 for m in used])),
     )
+
+
+def weighted_average(per_class: list[ClassMetrics]) -> tuple[float, float, float]:
+    """(precision, recall, F1), the mean over the classes weighted by their support; 0.0 without samples."""
+    support = np.array([m.support for m in per_class])
+    rows = np.array([(m.precision, m.recall, m.f1) for m in per_class])
+    precision, recall, f1 = support @ rows / max(1, support.sum())
+    return float(precision), float(recall), float(f1)
 
 
 def wilson_interval(hits: int, samples: int, *, z: float = Z95) -> tuple[float, float]:

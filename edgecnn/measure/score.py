@@ -72,7 +72,9 @@ def score(
             reasons[i] = str(exc)
             return
         for values, classifier in zip(raw, crew, strict=True):
-            values[i] = classifier.engine.run(classifier.preprocessor(frame))
+            classifier.preprocessor.write(frame, classifier.engine.input)
+            classifier.engine.invoke()
+            values[i] = classifier.engine.output()
 
     crews = [[classifier.clone() for classifier in classifiers] for _ in range(threads_for(len(samples), workers))]
     for_each(len(samples), [partial(measure, crew) for crew in crews], progress)

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from edgecnn.config import NORMALIZATIONS, Preprocess
-from edgecnn.data.dataset import Dataset
+from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.errors import DataError
 from edgecnn.measure.evaluate import evaluate, labelled_task, summarize
 from edgecnn.measure.metrics import wilson_interval
@@ -41,6 +41,19 @@ def test_every_figure_is_that_of_scikit_learn() -> None:
     assert result.top5 == pytest.approx(reference.top_k_accuracy_score(truth, rows, k=5), abs=1e-12)
     macro = reference.precision_recall_fscore_support(truth, predicted, average="macro", zero_division=0.0)
     assert (result.precision, result.recall, result.f1) == pytest.approx(macro[:3], abs=1e-12)
+    weighted = reference.precision_recall_fscore_support(truth, predicted, average="weighted", zero_division=0.0)
+    assert result.weighted == pytest.approx(weighted[:3], abs=1e-12)
+    sides = np.eye(10)[truth]
+    assert result.roc_auc == pytest.approx(reference.roc_auc_score(sides, rows, average="macro"), abs=1e-12)
+    assert result.average_precision == pytest.approx(reference.average_precision_score(sides, rows), abs=1e-12)
+    for m, side, column in zip(result.per_class, sides.T, rows.T, strict=True):
+        expected = reference.roc_auc_score(side, column), reference.average_precision_score(side, column)
+        assert (m.roc_auc, m.average_precision) == pytest.approx(expected, abs=1e-12)
+    assert result.curves is None
+    wide = rows.astype(np.float64)
+    assert result.calibration.brier == pytest.approx(np.mean(np.sum((wide - sides) ** 2, axis=1)), abs=1e-12)
+    assert result.intervals.top1 == pytest.approx(result.top1_ci95, abs=0.02)
+    assert result.intervals.ece[0] <= result.calibration.ece <= result.intervals.ece[1]
     assert result.confusion == tuple(map(tuple, reference.confusion_matrix(truth, predicted).tolist()))
     assert result.top1_ci95 == wilson_interval(int(np.sum(truth == predicted)), 130)
     assert [m.support for m in result.per_class] == [13] * 10
@@ -122,7 +135,14 @@ def test_the_record_is_json_with_the_promised_keys() -> None:
     assert set(promised.split()) <= record.keys()
     assert [item["label"] for item in record["per_class"]] == list(NAMES)
     assert [item["index"] for item in record["per_class"]] == list(range(10))
-    assert set(record["per_class"][0]) == {"label", "index", "precision", "recall", "f1", "support", "predicted"}
+    of_a_class = "label index precision recall f1 support predicted roc_auc average_precision"
+    assert set(record["per_class"][0]) == set(of_a_class.split())
+    averages = {key: record[key] for key in ("precision", "recall", "f1")}
+    assert record["averages"]["macro"] == averages
+    assert record["averages"]["weighted"].keys() == averages.keys()
+    assert record["curves"] is None
+    assert (len(record["calibration"]["bins"]), record["bootstrap"]) == (15, {"resamples": 1000, "seed": 0})
+    assert record["intervals"].keys() == {"top1", "precision", "recall", "f1", "ece"}
     assert np.array(record["confusion"]).sum() == record["samples"] == 30
 
 
@@ -147,6 +167,53 @@ def test_few_classes_are_always_among_the_best_five() -> None:
     rows = np.array([[0.0, 1.0]] * 8, np.float32)
     result = summarize(Scores(dataset.split("test"), (rows,), (), 1.0), classes)
     assert (result.top1, result.top5) == (0.5, 1.0)
+
+
+def scored(rows: list[list[float]], labels: list[int]) -> Scores:
+    samples = tuple(Sample(str(i), label) for i, label in enumerate(labels))
+    return Scores(samples, (np.array(rows, np.float32),), (), 1.0)
+
+
+def test_of_two_classes_the_second_is_the_positive_one() -> None:
+    second, truth = [0.2, 0.6, 0.6, 0.9, 0.1], [0, 1, 0, 1, 1]
+    result = summarize(scored([[0.5, p] for p in second], truth), ("cat", "dog"))  # 8-bit scores need not add up to 1
+    expected = reference.roc_auc_score(truth, second), reference.average_precision_score(truth, second)
+    assert (result.roc_auc, result.average_precision) == pytest.approx(expected, abs=1e-12)
+    assert [(m.roc_auc, m.average_precision) for m in result.per_class] == [
+        pytest.approx((0.5, 0.4), abs=1e-12),
+        pytest.approx(expected, abs=1e-12),
+    ]
+    assert result.curves is not None
+    assert result.curves.positive == "dog"
+    assert result.curves.roc[:2] == ((0.0, 0.0), (0.0, 0.333333))
+    weighted = reference.precision_recall_fscore_support(truth, [0, 1, 1, 1, 0], average="weighted", zero_division=0.0)
+    assert result.weighted == pytest.approx(weighted[:3], abs=1e-12)
+    record = result.to_dict()
+    assert list(record["averages"]["weighted"].values()) == list(result.weighted)
+    assert result.weighted[0] != result.precision
+    assert json.loads(json.dumps(record)) == record
+
+
+@pytest.mark.parametrize("classes", [("cat", "dog"), ("cat", "dog", "fox")])
+def test_samples_of_one_class_have_no_curve(classes: tuple[str, ...]) -> None:
+    result = summarize(scored([[0.5, 0.25, 0.25][: len(classes)]] * 3, [0, 0, 0]), classes)
+    assert (result.top1, result.roc_auc, result.average_precision, result.curves) == (1.0, None, None, None)
+    record = result.to_dict()
+    assert [entry["roc_auc"] for entry in record["per_class"]] == [None] * len(classes)
+
+
+def test_classes_without_samples_do_not_count_in_the_area() -> None:
+    result = summarize(scored([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]], [0, 1, 1]), ("cat", "dog", "fox"))
+    assert [m.roc_auc for m in result.per_class] == [1.0, 1.0, None]
+    assert (result.roc_auc, result.average_precision) == (1.0, 1.0)
+
+
+def test_scores_that_are_no_numbers_count_as_0() -> None:
+    """A float16 model may overflow; its figures are those of a model that says nothing, and JSON can hold them."""
+    result = summarize(scored([[0.1, 0.8, 0.1], [np.nan] * 3, [0.7, 0.2, 0.1]], [1, 0, 0]), ("cat", "dog", "fox"))
+    assert result.calibration.bins[0].count == 1
+    assert result.calibration.nll == pytest.approx(-np.log(0.8 * 2.0**-23 * 0.7) / 3, abs=1e-6)
+    json.dumps(result.to_dict(), allow_nan=False)
 
 
 def test_what_cannot_be_measured_is_an_error() -> None:

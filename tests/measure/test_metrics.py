@@ -15,6 +15,7 @@ from edgecnn.measure.metrics import (
     confusion_matrix,
     macro_average,
     top_k_accuracy,
+    weighted_average,
     wilson_interval,
 )
 
@@ -63,6 +64,14 @@ def test_macro_averages_are_those_of_scikit_learn(case: tuple[NDArray[np.int64],
     np.testing.assert_allclose(got, expected[:3], rtol=0, atol=EXACT)
 
 
+@given(answers())
+def test_weighted_averages_are_those_of_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
+    labels, predicted, classes = case
+    got = weighted_average(class_metrics(confusion_matrix(predicted, labels, classes)))
+    expected = reference.precision_recall_fscore_support(labels, predicted, average="weighted", zero_division=0.0)
+    np.testing.assert_allclose(got, expected[:3], rtol=0, atol=EXACT)
+
+
 @pytest.mark.parametrize("classes", [3, 5, 20])
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_top_k_is_that_of_scikit_learn(k: int, classes: int) -> None:
@@ -72,6 +81,21 @@ def test_top_k_is_that_of_scikit_learn(k: int, classes: int) -> None:
         1.0 if k >= classes else reference.top_k_accuracy_score(labels, probabilities, k=k, labels=range(classes))
     )
     assert top_k_accuracy(probabilities, labels, k) == pytest.approx(expected, abs=EXACT)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(3, 8), st.integers(1, 7), st.integers(1, 4))
+def test_top_k_of_tied_scores_is_that_of_scikit_learn(seed: int, classes: int, k: int, levels: int) -> None:
+    """scikit-learn gives ties to the higher class, so it is asked with the classes turned round."""
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.integers(0, levels, (40, classes)) / levels, rng.integers(0, classes, 40)
+    expected = (
+        1.0
+        if k >= classes
+        else reference.top_k_accuracy_score(classes - 1 - labels, scores[:, ::-1], k=k, labels=range(classes))
+    )
+    assert top_k_accuracy(scores, labels, k) == pytest.approx(expected, abs=EXACT)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    assert top_k_accuracy(scores, labels, k) == np.mean([label in row for label, row in zip(labels, best, strict=True)])
 
 
 def test_top_1_is_the_share_of_the_diagonal() -> None:
@@ -98,6 +122,7 @@ def test_a_matrix_of_known_numbers() -> None:
 
 def test_nothing_seen_is_zero() -> None:
     assert macro_average(class_metrics(np.zeros((3, 3), np.int64))) == (0.0, 0.0, 0.0)
+    assert weighted_average(class_metrics(np.zeros((3, 3), np.int64))) == (0.0, 0.0, 0.0)
 
 
 @given(st.integers(1, 50_000), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
