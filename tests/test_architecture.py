@@ -23,12 +23,15 @@ bundle: architecture archive bundle card flatbuffer layers metadata pieces pooli
 data: builtin dataset images parallel preprocess store
 runtime: classifier interpreter
 keras_io: card export graph keras2 keras_ops load network rebuild safety
-measure: bootstrap calibration compare confidence curves detect evaluate examples intervals match metrics score
-measure: benchmark board gate latency machine memory peak profile ratio sustained
+measure: bootstrap calibration compare comparison confidence curves detect evaluate examples intervals match metrics
+measure: benchmark board gate latency machine memory peak profile ratio score sustained
 compress.channels: coupling gradients importance prune selection shrink
 compress: bias equalize ladder quantize ranges recipe rounding sensitivity
-report: charts classes comparison compression method numbers plots results schema verdict
-report: html markdown render sections tables
+report.shapes: benchmark compare convert evaluate kinds live train
+report: axes blocks charts numbers plots results schema
+report: architecture calibration classes comparison compression curves gallery method models pareto verdict
+report.sections: benchmark comparing conversion evaluation live quality sensitivity summary training
+report: document html markdown render tables values
 camera: camera capture figures folder frame labeller observation picamera reader smoothing source threads
 sinks: annotate events recording uncertain window worker
 web: access broadcast encoder facts server

@@ -9,7 +9,7 @@ import pytest
 from edgecnn.bundle.bundle import open_bundle
 from edgecnn.data.dataset import open_dataset
 from edgecnn.measure.evaluate import evaluate
-from edgecnn.measure.metrics import wilson_interval
+from edgecnn.measure.intervals import wilson_interval
 from edgecnn.runtime.classifier import Classifier
 from tools.model_card import overview, shown
 from tools.released_models import differences, read_manifest

@@ -7,11 +7,12 @@ Three ways over the same labelled pictures, interleaved, medians:
 - parts: decode every picture that lies in memory, then invoke the interpreter as often, in one thread and nothing else;
   divided by the number of cores this is the least that any program could take.
 - edgecnn: what `evaluate` does between opening the data and its figures.
-- plain loop: one picture after the other as tutorials of TFLite do it: decode, resize, float arithmetic with the
-  tensor's scale and zero point, set_tensor, invoke, get_tensor, argmax.
+- plain loop: one picture after the other, as label_image.py of TFLite and its tutorials of int8 do it: Pillow, resize,
+  float arithmetic with the tensor's scale and zero point, set_tensor, invoke, get_tensor, argmax.
 """
 
 import argparse
+import io
 import os
 import statistics
 import time
@@ -20,8 +21,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from edgecnn.config import Preprocess
 from edgecnn.data.dataset import Dataset, Sample, open_dataset
-from edgecnn.data.images import decode
 from edgecnn.data.store import open_store
 from edgecnn.measure.evaluate import labelled_task
 from edgecnn.measure.score import score
@@ -47,26 +48,27 @@ def whole(classifier: Classifier, dataset: Dataset, samples: Sequence[Sample]) -
     return time.perf_counter() - started, float(np.mean(scores.predicted() == truth))
 
 
-def plain_loop(classifier: Classifier, contents: Sequence[bytes], labels: Sequence[int | None]) -> tuple[float, float]:
+def plain_loop(
+    bundle: str, want: Preprocess, contents: Sequence[bytes], labels: Sequence[int | None]
+) -> tuple[float, float]:
     """Seconds, and the share of right answers, of the loop that tutorials show."""
     from ai_edge_litert.interpreter import Interpreter
+    from PIL import Image
 
-    want = classifier.preprocess
     started = time.perf_counter()
-    interpreter = Interpreter(model_content=classifier._content)
+    interpreter = Interpreter(model_path=bundle)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     scale, zero_point = source["quantization"]
     hits = 0
     for content, label in zip(contents, labels, strict=True):
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY if want.channels == 1 else cv2.COLOR_BGR2RGB)
-        image = cv2.resize(image, want.size).reshape(want.height, want.width, want.channels)
-        values = (image.astype(np.float32) - np.array(want.mean, np.float32)) / np.array(want.std, np.float32)
+        image = Image.open(io.BytesIO(content)).convert("L" if want.channels == 1 else "RGB").resize(want.size)
+        pixels = np.expand_dims(np.asarray(image, np.float32).reshape(want.height, want.width, want.channels), axis=0)
+        values = (pixels - np.array(want.mean, np.float32)) / np.array(want.std, np.float32)
         if scale:
             limits = np.iinfo(source["dtype"])
             values = np.clip(np.round(values / scale + zero_point), limits.min, limits.max)
-        interpreter.set_tensor(source["index"], values[None].astype(source["dtype"]))
+        interpreter.set_tensor(source["index"], values.astype(source["dtype"]))
         interpreter.invoke()
         hits += int(np.argmax(interpreter.get_tensor(target["index"])[0]) == label)
     return time.perf_counter() - started, hits / len(contents)
@@ -85,13 +87,12 @@ def main() -> None:
         samples = labelled_task(dataset, classifier.labels, dataset.measured_split(), limit=options.limit).samples
         top = next(name for name in store.names() if name.endswith(samples[0].name)).removesuffix(samples[0].name)
         contents = [store.read(top + sample.name) for sample in samples]
-        decode(contents[0])
         labels = [sample.label for sample in samples]
         times: dict[str, list[float]] = {"parts": [], "edgecnn": [], "plain loop": []}
         ways: dict[str, Callable[[], tuple[float, float]]] = {
             "parts": lambda: (parts(classifier, contents) / cores, 0.0),
             "edgecnn": lambda: whole(classifier, dataset, samples),
-            "plain loop": lambda: plain_loop(classifier, contents, labels),
+            "plain loop": lambda: plain_loop(options.bundle, classifier.preprocess, contents, labels),
         }
         right = {}
         for _ in range(options.rounds):

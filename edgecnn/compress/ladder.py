@@ -24,7 +24,7 @@ from edgecnn.compress.quantize import PLAIN, WEIGHTS, Calibration, Candidate, re
 from edgecnn.compress.sensitivity import LayerDamage, sensitivity
 from edgecnn.errors import ConversionError, EdgecnnError
 from edgecnn.measure.benchmark import benchmark, timing_classifier
-from edgecnn.measure.metrics import Z95, wilson_interval
+from edgecnn.measure.intervals import paired_interval, wilson_interval
 
 _COMPARED_SAMPLES: Final = 300  # calibration pictures that compare ranges and weights; rungs are worth the time
 _SENSITIVITY_SAMPLES: Final = 200  # calibration pictures on which the order of layers is found
@@ -229,11 +229,7 @@ def climb(
 
 
 def paired_drop(before: Measured, after: Measured) -> Drop:
-    """Loss of accuracy between two models on the same pictures.
-
-    Only pictures on which exactly one of the two is right tell about it. The interval is Wald's for matched pairs
-    with half a picture added to each of the four cells. Source: Agresti and Min, "Simple improved confidence intervals
-    for comparing matched proportions", Statistics in Medicine 24 (2005), 729-740.
+    """Loss of accuracy between two models on the same pictures, with the interval of matched pairs.
 
     Without labels every disagreement counts as a loss, and the upper end is that of Wilson's interval of their share.
     """
@@ -242,11 +238,9 @@ def paired_drop(before: Measured, after: Measured) -> Drop:
         changed = int(np.sum(before.predicted != after.predicted))
         return Drop(100 * changed / samples, 0.0, 100 * wilson_interval(changed, samples)[1])
     right, still = before.predicted == before.labels, after.predicted == before.labels
-    lost, won = float(np.sum(right & ~still)), float(np.sum(~right & still))
-    lost_more, won_more, total = lost + 0.5, won + 0.5, samples + 2
-    center = (lost_more - won_more) / total
-    spread = Z95 * np.sqrt((lost_more + won_more) - (lost_more - won_more) ** 2 / total) / total
-    return Drop(100 * (lost - won) / samples, float(100 * (center - spread)), float(100 * (center + spread)))
+    lost, won = int(np.sum(right & ~still)), int(np.sum(~right & still))
+    low, high = paired_interval(lost, won, samples)
+    return Drop(100 * (lost - won) / samples, 100 * low, 100 * high)
 
 
 class _Climb:

@@ -13,7 +13,7 @@ from edgecnn.config import Preprocess
 from edgecnn.data.dataset import Dataset, Sample, balanced
 from edgecnn.data.preprocess import Preprocessor, lookup_table
 from edgecnn.errors import ImageError, PreprocessError
-from edgecnn.measure.metrics import wilson_interval
+from edgecnn.measure.intervals import wilson_interval
 from edgecnn.runtime.classifier import Head, fitting_preprocess
 from edgecnn.runtime.interpreter import Engine
 from edgecnn.spec import Spec

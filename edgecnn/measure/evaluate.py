@@ -13,6 +13,7 @@ from edgecnn.measure import metrics
 from edgecnn.measure.bootstrap import Intervals, bootstrap
 from edgecnn.measure.calibration import Calibration, calibration, confidence_of
 from edgecnn.measure.curves import Curves, areas, curves
+from edgecnn.measure.intervals import wilson_interval
 from edgecnn.measure.score import Progress, Scores, score
 from edgecnn.runtime.classifier import Classifier
 
@@ -162,7 +163,7 @@ def summarize(
         samples=len(truth),
         skipped=scores.skipped,
         top1=hits / len(truth),
-        top1_ci95=metrics.wilson_interval(hits, len(truth)),
+        top1_ci95=wilson_interval(hits, len(truth)),
         top5=metrics.top_k_accuracy(probabilities, truth, 5),
         precision=precision,
         recall=recall,

@@ -23,8 +23,8 @@ def pick_examples(dataset: Dataset, scores: Scores, labels: Sequence[str], *, li
         where the data has none.
     """
     same = scores.predicted(0) == scores.predicted(1)
-    flips = _spread(np.flatnonzero(~same), limit // 2)
-    chosen = [*flips, *_spread(np.flatnonzero(same), limit - len(flips))]
+    flips = spread(np.flatnonzero(~same), limit // 2)
+    chosen = [*flips, *spread(np.flatnonzero(same), limit - len(flips))]
     return [_example(dataset, scores, labels, int(i)) for i in chosen]
 
 
@@ -41,7 +41,7 @@ def thumbnail(frame: NDArray[np.uint8], side: int = 128) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def _spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """At most `count` of the indices, evenly spaced, so that every class gets its turn."""
     if len(indices) <= count:
         return indices

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
-
 
 @dataclass(frozen=True)
 class ClassMetrics:
@@ -76,17 +74,6 @@ def weighted_average(per_class: list[ClassMetrics]) -> tuple[float, float, float
     rows = np.array([(m.precision, m.recall, m.f1) for m in per_class])
     precision, recall, f1 = support @ rows / max(1, support.sum())
     return float(precision), float(recall), float(f1)
-
-
-def wilson_interval(hits: int, samples: int, *, z: float = Z95) -> tuple[float, float]:
-    """Interval of a proportion, 95 % unless `z` says otherwise. Source: E. B. Wilson, JASA 22 (1927), 209-212."""
-    if samples == 0:
-        return 0.0, 1.0
-    share = hits / samples
-    scale = 1 + z**2 / samples
-    center = share + z**2 / (2 * samples)
-    spread = z * np.sqrt(share * (1 - share) / samples + z**2 / (4 * samples**2))
-    return max(0.0, float((center - spread) / scale)), min(1.0, float((center + spread) / scale))
 
 
 def _ratio(part: np.int64, whole: np.int64) -> float:

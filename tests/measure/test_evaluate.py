@@ -12,7 +12,7 @@ from edgecnn.config import NORMALIZATIONS, Preprocess
 from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.errors import DataError
 from edgecnn.measure.evaluate import evaluate, labelled_task, summarize
-from edgecnn.measure.metrics import wilson_interval
+from edgecnn.measure.intervals import wilson_interval
 from edgecnn.measure.score import Scores, score
 from edgecnn.runtime.classifier import Classifier
 from tests.measure.colors import NAMES, ColorPictures, nearest_color

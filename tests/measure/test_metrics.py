@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
 from sklearn import metrics as reference
 
 from edgecnn.measure.metrics import (
@@ -16,7 +15,6 @@ from edgecnn.measure.metrics import (
     macro_average,
     top_k_accuracy,
     weighted_average,
-    wilson_interval,
 )
 
 EXACT = 1e-12
@@ -123,23 +121,3 @@ def test_a_matrix_of_known_numbers() -> None:
 def test_nothing_seen_is_zero() -> None:
     assert macro_average(class_metrics(np.zeros((3, 3), np.int64))) == (0.0, 0.0, 0.0)
     assert weighted_average(class_metrics(np.zeros((3, 3), np.int64))) == (0.0, 0.0, 0.0)
-
-
-@given(st.integers(1, 50_000), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.95, 0.999]))
-def test_wilson_interval_is_that_of_scipy(samples: int, share: float, level: float) -> None:
-    hits = round(share * samples)
-    expected = binomtest(hits, samples).proportion_ci(level, method="wilson")
-    got = wilson_interval(hits, samples, z=float(norm.ppf((1 + level) / 2)))
-    assert got == pytest.approx((expected.low, expected.high), abs=EXACT)
-    assert 0 <= got[0] <= hits / samples + EXACT
-    assert hits / samples - EXACT <= got[1] <= 1
-
-
-@pytest.mark.parametrize("hits", [0, 1, 50, 99, 100])
-def test_wilson_interval_is_of_95_percent(hits: int) -> None:
-    expected = binomtest(hits, 100).proportion_ci(0.95, method="wilson")
-    assert wilson_interval(hits, 100) == pytest.approx((expected.low, expected.high), abs=EXACT)
-
-
-def test_nothing_is_known_without_samples() -> None:
-    assert wilson_interval(0, 0) == (0.0, 1.0)
