@@ -19,7 +19,7 @@ import edgecnn
 
 # Every setting with its default, which also tells its type; 0, "" and [] turn a thing off.
 DEFAULTS: dict[str, Any] = {
-    "model": "/opt/edgecnn/model.tflite", "threads": 0, "smooth": 5, "threshold": 0.5, "margin": 0.1,
+    "model": "/opt/edgecnn/model.tflite", "threads": 0, "smooth": 5, "threshold": 0.0, "margin": 0.1,
     "source": "picamera", "size": [1280, 720], "roi": [],
     "serve": "127.0.0.1:8080", "token_file": "",
     "events": "events.jsonl", "event_every_s": 60.0, "uncertain": "", "uncertain_mb": 100,
@@ -138,8 +138,8 @@ def main(path: str) -> None:
         print(f"camera: {state} {camera.status()['trouble']}".rstrip(), file=sys.stderr, flush=True)
 
     with ExitStack() as stack:
-        options = {key: config[key] for key in ("smooth", "threshold", "margin")}
-        options |= {key: tuple(config[key]) or None for key in LENGTHS}
+        options = {key: config[key] for key in ("smooth", "margin")}
+        options |= {key: tuple(config[key]) or None for key in LENGTHS} | {"threshold": config["threshold"] or None}
         camera = stack.enter_context(edgecnn.Camera(classifier, config["source"], on_state=tell, **options))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: camera.stop())

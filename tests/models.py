@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgecnn.bundle.bundle import seal
-from edgecnn.bundle.card import Card
+from edgecnn.bundle.card import Card, Confidence
 from edgecnn.bundle.tflite import with_signature
 from edgecnn.compress.quantize import quantize
 from edgecnn.config import Preprocess
@@ -198,7 +198,14 @@ def quantized(
     return quantize(content, kind="int8", io=io, head=head, tensors=list(tensors), input_range=input_range).content
 
 
-def sealed(content: bytes, *, labels: Sequence[str], preprocess: Preprocess, head: str = "softmax") -> bytes:
+def sealed(
+    content: bytes,
+    *,
+    labels: Sequence[str],
+    preprocess: Preprocess,
+    head: str = "softmax",
+    confidence: Confidence | None = None,
+) -> bytes:
     """A bundle of the model."""
     card = Card(
         preprocess=preprocess,
@@ -209,5 +216,6 @@ def sealed(content: bytes, *, labels: Sequence[str], preprocess: Preprocess, hea
         versions={},
         calibration={},
         accuracy=None,
+        confidence=confidence,
     )
     return seal(content, labels=labels, preprocess=preprocess, card=card)

@@ -13,7 +13,7 @@ def architecture(content: bytes) -> dict[str, Any]:
     """Layers by their names in Keras, in the order of execution, and operators by their number.
 
     Args:
-        content: a `.tflite`; a float one has the most telling names.
+        content: a `.tflite`.
 
     Returns:
         {"input": [height, width, channels], "parameters", "macs", "operators": [{"op", "count", "macs"}], the most work
@@ -41,7 +41,7 @@ def architecture(content: bytes) -> dict[str, Any]:
 
 def _layers(content: bytes) -> Iterator[dict[str, Any]]:
     """Operators that follow each other and belong to one layer, as one row; its kind is that with the most work."""
-    steps = zip(operations(content), work(content), strict=True)
+    steps = (step for step in zip(operations(content), work(content), strict=True) if not step[1].is_constant)
     for name, group in groupby(steps, key=lambda step: step[0].layer):
         members = list(group)
         heaviest = max(members, key=lambda step: step[1].macs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from edgecnn.config import Preprocess
@@ -22,6 +22,62 @@ _KINDS: Final = {
     "accuracy": (dict, type(None)),
 }
 _SOURCE_KEYS: Final = ("kind", "name", "sha256")
+TEMPERATURES: Final = (0.1, 10.0)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What scores are worth: found on labelled pictures that accuracy is not reported on.
+
+    Attributes:
+        temperature: of the probabilities, see `edgecnn.runtime.classifier.Head.scaled`; 1 leaves them as they are.
+        unknown_below: pictures whose best score is lower are unknown; None where no picture was labelled rightly.
+        kept_right: share of the rightly labelled pictures that keep their label then.
+        samples, split: how many pictures, and of which split.
+        ece_before, ece_after: expected calibration error with temperature 1 and with this one.
+
+    Raises:
+        BundleError: a value that the format does not allow.
+    """
+
+    temperature: float
+    unknown_below: float | None
+    kept_right: float
+    samples: int
+    split: str
+    ece_before: float
+    ece_after: float
+
+    def __post_init__(self) -> None:
+        low, high = TEMPERATURES
+        if not (_is_number(self.temperature) and low <= self.temperature <= high):
+            raise BundleError(
+                f"expected the confidence's temperature from {low:g} to {high:g}, got {self.temperature!r}"
+            )
+        for name in ("unknown_below", "kept_right", "ece_before", "ece_after"):
+            value = getattr(self, name)
+            if not (_is_number(value) and 0 <= value <= 1) and (name, value) != ("unknown_below", None):
+                raise BundleError(f"expected the confidence's {name} from 0 to 1, got {value!r}")
+        if not _is(self.samples, int) or self.samples < 1:
+            raise BundleError(f"expected the confidence's samples to be a number from 1, got {self.samples!r}")
+        if not isinstance(self.split, str):
+            raise BundleError(f"expected the confidence's split to be text, got {self.split!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Confidence:
+        """Read `to_dict` back; keys that this release does not know are left out.
+
+        Raises:
+            BundleError: a key that is missing or wrong.
+        """
+        names = [field.name for field in fields(cls)]
+        if missing := [name for name in names if name not in values]:
+            raise BundleError(f"the card's confidence lacks {', '.join(missing)}; convert the model again")
+        return cls(**{name: values[name] for name in names})
 
 
 @dataclass(frozen=True)
@@ -37,6 +93,7 @@ class Card:
         versions: package to version.
         calibration: how many samples, a hash over their names, how they were chosen; empty without calibration.
         accuracy: "float", "output", "drop_pp", "samples", "agreement", "split"; None when not measured.
+        confidence: of the scores; None when not measured. Then the JSON has no such key.
 
     Raises:
         BundleError: a value that the format does not allow.
@@ -50,6 +107,7 @@ class Card:
     versions: dict[str, str]
     calibration: dict[str, Any]
     accuracy: dict[str, Any] | None
+    confidence: Confidence | None = None
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -70,6 +128,8 @@ class Card:
         """
         values = {key: getattr(self, key) for key in _KINDS}
         values |= {"format": CARD_FORMAT, "preprocess": self.preprocess.to_dict()}
+        if self.confidence is not None:
+            values["confidence"] = self.confidence.to_dict()
         try:
             return json.dumps(values, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         except (TypeError, ValueError) as exc:
@@ -94,17 +154,24 @@ class Card:
                 f"made by a newer edgecnn (card format {version}, this release reads {CARD_FORMAT}); update edgecnn"
             )
         wrong = [key for key, kind in _KINDS.items() if key not in values or not _is(values[key], kind)]
+        if not _is(stated := values.get("confidence"), (dict, type(None))):
+            wrong.append("confidence")
         if wrong:
             raise BundleError(f"the card's {', '.join(wrong)} is missing or of the wrong type; convert the model again")
         try:
             preprocess = Preprocess.from_dict(values["preprocess"])
         except PreprocessError as exc:
             raise BundleError(f"the card's preprocess is wrong: {exc}") from exc
-        return cls(**{key: values[key] for key in _KINDS} | {"preprocess": preprocess})
+        confidence = None if stated is None else Confidence.from_dict(stated)
+        return cls(**{key: values[key] for key in _KINDS} | {"preprocess": preprocess, "confidence": confidence})
 
 
 def _is(value: object, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is(value, (int, float))
 
 
 def _no_constant(name: str) -> None:

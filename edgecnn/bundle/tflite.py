@@ -83,11 +83,13 @@ class Work:
 
     Attributes:
         output: shape of its first output, with the batch dimension.
+        is_constant: it only widens stored weights, once, when the model is loaded; they count where they are used.
     """
 
     output: tuple[int, ...]
     parameters: int
     macs: int
+    is_constant: bool
 
 
 def work(content: bytes) -> list[Work]:
@@ -99,12 +101,7 @@ def work(content: bytes) -> list[Work]:
     model = unpack(content)
     with damage():
         graph = _Graph(model, model.subgraphs[0])
-        return [
-            Work(
-                graph.info(outputs[0]).shape, graph.parameters_among(set(inputs)), graph.macs_of(name, inputs, outputs)
-            )
-            for name, inputs, outputs in graph.steps
-        ]
+        return [graph.work_of(*step) for step in graph.steps]
 
 
 def describe(content: bytes) -> ModelInfo:
@@ -263,6 +260,16 @@ class _Graph:
             if self._data(tensor).size and (dtype in _WEIGHT_DTYPES or bias):
                 result += math.prod(_shape(tensor.shape))
         return result
+
+    def work_of(self, name: str, inputs: list[int], outputs: list[int]) -> Work:
+        widens = name == "DEQUANTIZE" and bool(self.parameters_among(inputs))
+        used = {self._stored(index) for index in inputs}
+        return Work(
+            output=self.info(outputs[0]).shape,
+            parameters=0 if widens else self.parameters_among(used),
+            macs=self.macs_of(name, inputs, outputs),
+            is_constant=widens,
+        )
 
     def macs(self) -> int:
         return sum(self.macs_of(*step) for step in self.steps)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from edgecnn.runtime.classifier import Classifier
 
 
+_THRESHOLD = 0.5
+
+
 class Answer(NamedTuple):
     """Label, index, score and probabilities as in `Observation`, and what each stage took in milliseconds."""
 
@@ -34,7 +37,8 @@ class Labeller:
     Args:
         classifier: the model.
         roi: (x, y, width, height) in pixels of the part to classify; all of the picture by default.
-        smooth, threshold, margin: `frames`, `threshold` and `margin` of `Smoother`.
+        smooth, threshold, margin: `frames`, `threshold` and `margin` of `Smoother`; None for the threshold that the
+            model was given with its confidence, or 0.5.
 
     Raises:
         CameraError: an argument outside its range.
@@ -46,11 +50,13 @@ class Labeller:
         *,
         roi: tuple[int, int, int, int] | None = None,
         smooth: int = 5,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         margin: float = 0.1,
     ) -> None:
         if roi is not None and (min(roi[:2]) < 0 or min(roi[2:]) < 1):
             raise CameraError(f"expected a region x,y,width,height with x, y from 0 and a size from 1, got {roi}")
+        if threshold is None:
+            threshold = _THRESHOLD if classifier.unknown_below is None else classifier.unknown_below
         self.classifier, self.roi = classifier, roi
         self._smoother = Smoother(frames=smooth, threshold=threshold, margin=margin)
 

@@ -67,7 +67,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--roi", type=Numbers(",", "X,Y,W,H"), help="Part of the picture to classify, in pixels.")
 @click.option("--smooth", type=click.IntRange(1), default=5, show_default=True, help="Frames to average over.")
 @click.option(
-    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help='Below it the label is "unknown".'
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    metavar="F",
+    help='Below it the label is "unknown".  [default: the model\'s own, else 0.5]',
 )
 @click.option(
     "--margin",
@@ -115,7 +118,7 @@ def command(
     max_frames: int | None,
     roi: tuple[int, int, int, int] | None,
     smooth: int,
-    threshold: float,
+    threshold: float | None,
     margin: float,
     as_json: bool,
     **outputs: Any,

@@ -48,6 +48,19 @@ if TYPE_CHECKING:
     help="Measure on at most so many images.",
 )
 @click.option("--max-drop", type=click.FloatRange(0, 100), metavar="PP", help="Allowed loss of top-1, in points.")
+@click.option(
+    "--calibrate-confidence",
+    is_flag=True,
+    help="Find a temperature for the scores, and a score below which it is unknown.",
+)
+@click.option(
+    "--keep-right",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.95,
+    show_default=True,
+    metavar="F",
+    help="With it: share of the right answers that must not become unknown.",
+)
 @click.option("--keep-float", multiple=True, metavar="LAYER", help="Leave this Keras layer in float; repeatable.")
 @stage_options
 @config_option
@@ -76,6 +89,10 @@ def command(
     measured instead. With --prune, --clusters or --qat-epochs a Keras model is made smaller first and learns
     again; the whole recipe is then written beside OUT. Exit code 3: done, but --max-drop was missed.
 
+    With --calibrate-confidence, labelled images on which accuracy is not measured tell what the scores are worth:
+    OUT then gives probabilities that mean what they say, and predict and camera name a class only where they are
+    high enough.
+
     \b
     Examples:
       edgecnn convert model.keras -o model.tflite --data photos/
@@ -85,6 +102,8 @@ def command(
           --labels labels.txt --preprocess symmetric --report report/
       edgecnn convert model.keras -o m.tflite --data photos/ \\
           --prune channel --macs 0.5 --finetune-epochs 10
+      edgecnn convert model.keras -o m.tflite --data photos/ \\
+          --calibrate-confidence
     """
     if report:
         check_report(report)
@@ -138,6 +157,8 @@ def _config(
         given["preprocess"] = read_spec(preprocess)
     if stages:
         given["stages"] = stages
+    if "keep_right" in typed and not given["calibrate_confidence"]:
+        raise click.UsageError("--keep-right needs --calibrate-confidence")
     try:
         return ConvertConfig(**given)
     except EdgecnnError as exc:
@@ -174,6 +195,8 @@ def _show(record: dict[str, Any]) -> None:
     table(rows, header=("", "float32", kind, ""), indent="  ")
     click.echo(f"  same label as float: {accuracy['agreement']:.2%} of {accuracy['samples']:,} images")
     paragraph(f"  preprocessing: {record['preprocess_spec']} ({record['preprocess_choice']['source']})")
+    if record["confidence"]:
+        _show_confidence(record["confidence"])
     for stage in record["stages"]:
         _show_stage(stage)
     for sentence in record["gains"]["words"] if record["gains"] else ():
@@ -182,6 +205,18 @@ def _show(record: dict[str, Any]) -> None:
         _show_ladder(record["ladder"])
     for text in record["notes"]:
         note(f"  note: {text}")
+
+
+def _show_confidence(confidence: dict[str, Any]) -> None:
+    paragraph(
+        f"  confidence: temperature {confidence['temperature']:g}; calibration error {confidence['ece_before']:.2%} "
+        f"before, {confidence['ece_after']:.2%} after, on {confidence['samples']:,} images ({confidence['split']})"
+    )
+    if confidence["unknown_below"] is not None:
+        paragraph(
+            f"  unknown below {confidence['unknown_below']:.2%}: {confidence['kept_right']:.2%} of the right answers "
+            "keep their label"
+        )
 
 
 def _show_ladder(ladder: dict[str, Any]) -> None:

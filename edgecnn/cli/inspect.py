@@ -47,6 +47,7 @@ def command(model: Path, labels: Path | None, preprocess: str | None, allow_unsa
         "sparsity": round(info.sparsity, 6),
         "labels": list(names or bundle.labels),
         "preprocess": _preprocess(content, bundle, spec, str(model)),
+        "confidence": card.confidence.to_dict() if card and card.confidence else None,
         "provenance": _provenance(card) if card else {},
     }
     if as_json:
@@ -104,6 +105,11 @@ def _show(record: dict[str, Any]) -> None:
     preprocess = record["preprocess"]
     stated = preprocess.get("spec") or "; ".join(f"{key} {value}" for key, value in preprocess.items())
     click.echo(f"  {'preprocess':<12} {stated or 'not stated in the file'}")
+    if confidence := record["confidence"]:
+        limit = confidence["unknown_below"]
+        threshold = "" if limit is None else f", unknown below {limit:.2%}"
+        found = f"on {confidence['samples']:,} images ({confidence['split']})"
+        click.echo(f"  {'confidence':<12} temperature {confidence['temperature']:g}{threshold}, {found}")
     provenance = record["provenance"]
     if not provenance:
         click.echo(f"  {'provenance':<12} not made by edgecnn")

@@ -14,7 +14,7 @@ from edgecnn.cli.options import (
     read_spec,
     threads_option,
 )
-from edgecnn.cli.output import emit_json, table
+from edgecnn.cli.output import emit_json, paragraph, table
 
 
 @click.command("predict")
@@ -35,6 +35,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Classify pictures.
+
+    A model that was converted with --calibrate-confidence calls pictures unknown on which its best score is too low.
 
     \b
     Examples:
@@ -58,16 +60,22 @@ def command(
         started = time.perf_counter()
         predictions = classifier.classify(frame, top_k=top_k)
         latency_ms = 1e3 * (time.perf_counter() - started)
+        unknown = classifier.is_unknown(predictions)
         records.append(
             {
                 "schema": "edgecnn.predict/1",
                 "image": str(image),
                 "predictions": [prediction._asdict() for prediction in predictions],
+                "unknown": unknown,
                 "latency_ms": round(latency_ms, 4),
             }
         )
         if not as_json:
             click.echo(f"{image}  ({latency_ms:.1f} ms)")
+            if unknown:
+                best = predictions[0]
+                needed = f"{classifier.unknown_below:.2%} is needed to name it"
+                paragraph(f"  unknown: the best guess is {best.label} with {best.score:.2%}, {needed}")
             table([(p.label, f"{p.score:7.2%}") for p in predictions], indent="  ")
     if as_json and records:
         emit_json(records)

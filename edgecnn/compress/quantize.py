@@ -22,7 +22,7 @@ from edgecnn.compress.recipe import apply, recipe_for
 from edgecnn.compress.recipe import require_quantizer as require_quantizer
 from edgecnn.compress.rounding import round_weights
 from edgecnn.errors import ConversionError, ModelError
-from edgecnn.runtime.classifier import Head
+from edgecnn.runtime.head import Head
 from edgecnn.runtime.interpreter import Engine
 
 # What each kind of quantization can have as input and output type; the first is its default.

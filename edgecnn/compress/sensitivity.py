@@ -19,7 +19,7 @@ from edgecnn.compress.recipe import apply, recipe_for, recipe_for_only, require_
 from edgecnn.data.parallel import for_each, threads_for
 from edgecnn.errors import ConversionError, ModelError
 from edgecnn.quantization import TensorType
-from edgecnn.runtime.classifier import Head
+from edgecnn.runtime.head import Head
 from edgecnn.runtime.interpreter import Engine
 
 _INSIDE_SAMPLES: Final = 8  # pictures for which tensors inside the network are looked at

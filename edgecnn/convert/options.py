@@ -26,6 +26,8 @@ class ConvertConfig:
         accuracy_samples: at most so many pictures are measured, balanced over classes.
         max_drop: allowed loss of top-1 accuracy in percentage points; None for no limit.
         keep_float: names of Keras layers that stay in float.
+        calibrate_confidence: find the temperature of the scores, and the score below which a picture is unknown.
+        keep_right: share of the rightly labelled pictures that must keep their label then.
         labels: class names in output order; None takes the model's own or the data's class folders.
         preprocess: a SPEC; what it leaves open is taken from the model or found with the data.
         stages: what is done to the Keras model before it is quantized, in order.
@@ -43,6 +45,8 @@ class ConvertConfig:
     accuracy_samples: int = 10_000
     max_drop: float | None = None
     keep_float: tuple[str, ...] = ()
+    calibrate_confidence: bool = False
+    keep_right: float = 0.95
     labels: tuple[str, ...] | None = None
     preprocess: Spec = field(default_factory=Spec)
     stages: tuple[Stage, ...] = ()
@@ -68,6 +72,8 @@ class ConvertConfig:
             raise EdgecnnError(f"training with int8 gives an int8 model, got quantize={self.quantize}")
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
             raise EdgecnnError(f"expected max_drop in percentage points from 0 to 100, got {self.max_drop}")
+        if not 0 < self.keep_right <= 1:
+            raise EdgecnnError(f"expected keep_right above 0 and up to 1, got {self.keep_right}")
 
     @property
     def io_type(self) -> str:

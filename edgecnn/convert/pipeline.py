@@ -1,6 +1,7 @@
 """The pipeline: a Keras model and pictures in, one sealed `.tflite` out.
 
-load → float .tflite → labels → preprocessing → calibrate → stages → parity → quantize → measure → seal → write
+load → float .tflite → labels → preprocessing → calibrate → stages → parity → quantize → confidence →
+measure → seal → write
 """
 
 import os
@@ -25,15 +26,15 @@ from edgecnn.convert.compression import Workshop, workshop
 from edgecnn.convert.gains import gains
 from edgecnn.convert.loading import Loaded, card_text, load
 from edgecnn.convert.options import CALIBRATED, ConvertConfig
-from edgecnn.convert.quantizing import Quantizing, choose_judges
+from edgecnn.convert.quantizing import Quantizing, confidence_doubts, confidence_words, quantized_words
 from edgecnn.convert.result import ConvertResult, Step
+from edgecnn.convert.samples import choose_judges, choose_pictures
 from edgecnn.data.dataset import Dataset, Sample, balanced
 from edgecnn.data.preprocess import Preprocessor
 from edgecnn.errors import DataError, ImageError, ModelError
 from edgecnn.files import sha256_bytes, write_atomic
 from edgecnn.keras_io.export import Parity, check_parity, export_float
 from edgecnn.keras_io.load import KerasSource
-from edgecnn.measure.evaluate import labelled_task
 from edgecnn.measure.machine import versions
 from edgecnn.measure.match import labels_for, preprocess_for
 from edgecnn.measure.score import Scores, score
@@ -92,40 +93,49 @@ def convert_model(
     loaded = load(model, config.preprocess, run.step, allow_unsafe=config.allow_unsafe)
     engine = Engine(loaded.content, size=config.preprocess.size)
     labels = labels_for(config.labels, loaded.bundle, dataset, engine.classes, str(model))
-    calibration, measured, split = _samples(dataset, labels, config, run)
+    pictures = choose_pictures(dataset, labels, config)
+    run.notes += pictures.notes
     with run.step("prepare pictures") as details:
-        preprocess, choice = _preprocess(loaded, engine, dataset, calibration, config, run)
+        preprocess, choice = _preprocess(loaded, engine, dataset, pictures.training, config, run)
         wanted = config.calibration_samples if config.quantize in CALIBRATED else _CHECK_SAMPLES
-        samples = balanced(calibration, wanted, seed=config.seed)
+        samples = balanced(pictures.training, wanted, seed=config.seed)
         tensors = _tensors(dataset, samples, preprocess, run)
         details += [choice["detail"], f"{len(tensors)} training images"]
     head = _confirmed_head(loaded, tensors)
-    judges = choose_judges(dataset, labels, split, calibration, samples) if config.quantize == "auto" else ()
+    judges = choose_judges(dataset, labels, pictures, samples) if config.quantize == "auto" else ()
     work = Quantizing(config, dataset, preprocess, labels, head, tensors, judges)
     with ExitStack() as resources:
 
         @cache
         def bench() -> Workshop:
             return resources.enter_context(
-                _workshop(loaded, head, dataset, calibration, preprocess, output, config, run)
+                _workshop(loaded, head, dataset, pictures.training, preprocess, output, config, run)
             )
 
         source, content, stages = _staged(loaded, bench, preprocess, config, run)
         parity = _parity(source, content, tensors, run)
         with run.step(f"quantize to {config.quantize}") as details:
             quantized, climbed = _quantized(work, content, loaded, bench, config, run)
-            details += _words(quantized, climbed)
+            details += quantized_words(quantized, climbed)
     gained = None
     if stages:
         with run.step("compare with no pruning or training") as details:
             plain = work.plain(loaded.content).content
             gained = gains(work.classifier(plain), plain, work.classifier(quantized.content), quantized.content)
             details += gained["words"]
+    confidence = None
+    if config.calibrate_confidence:
+        with run.step("calibrate confidence") as details:
+            confidence = work.confidence(quantized.content, pictures, progress=run.observer.progress)
+            details += confidence_words(confidence)
     with run.step("measure accuracy") as details:
-        contents = list(dict.fromkeys([loaded.content, quantized.content]))
-        scores = score([work.classifier(c) for c in contents], dataset, measured, progress=run.observer.progress)
-        accuracy = _accuracy(scores, split, labelled=dataset.labelled)
-        details.append(f"{accuracy['samples']} images of the {split} split")
+        models = [work.classifier(loaded.content)]
+        if confidence or quantized.content != loaded.content:
+            models.append(work.classifier(quantized.content, confidence))
+        scores = score(models, dataset, pictures.measured, progress=run.observer.progress)
+        run.notes += confidence_doubts(confidence, scores) if confidence else []
+        accuracy = _accuracy(scores, pictures.split, labelled=dataset.labelled)
+        details.append(f"{accuracy['samples']} images of the {pictures.split} split")
         if scores.skipped:
             run.notes.append(f"images skipped because they cannot be read: {len(scores.skipped)}")
     with run.step("seal and write") as details:
@@ -139,6 +149,7 @@ def convert_model(
             versions=versions(),
             calibration=_calibration_card(dataset, used),
             accuracy=accuracy,
+            confidence=confidence,
         )
         content = seal(quantized.content, labels=labels, preprocess=preprocess, card=card, name=card_text(model.stem))
         write_atomic(output, content)
@@ -162,6 +173,7 @@ def convert_model(
         quantized=quantized,
         parity=parity,
         accuracy=accuracy,
+        confidence=confidence,
         scores=scores,
         steps=tuple(run.steps),
         notes=(*dataset.notes, *run.notes),
@@ -180,25 +192,12 @@ def _check_early(model: Path, output: Path, dataset: Dataset, config: ConvertCon
         raise DataError(f"cannot write {output}: it is the model itself; name another file")
     if config.quantize != "float32":
         require_quantizer()
-    if config.max_drop is not None and not dataset.labelled:
-        raise DataError(f"--max-drop needs labelled images, and {dataset.name} has no class folders")
-
-
-def _samples(
-    dataset: Dataset, labels: Sequence[str], config: ConvertConfig, run: _Run
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...], str]:
-    """Samples to calibrate with, samples to measure on (never the same), and the name of the measured split."""
-    if dataset.labelled:
-        split = dataset.measured_split()
-        measured = labelled_task(dataset, labels, split, limit=config.accuracy_samples)
-        run.notes.extend(measured.notes)
-        return labelled_task(dataset, labels, "train").samples, measured.samples, split
-    images = dataset.split("train")
-    if len(images) < 2:
-        raise DataError(f"{dataset.name} has {len(images)} image(s); half calibrate, the rest measure agreement")
-    mixed, half = balanced(images, len(images), seed=config.seed), (len(images) + 1) // 2
-    run.notes.append("the images have no labels: half of them calibrate, agreement is measured on the other half")
-    return mixed[:half], mixed[half:][: config.accuracy_samples], "unlabelled"
+    for option, given in (
+        ("--max-drop", config.max_drop is not None),
+        ("--calibrate-confidence", config.calibrate_confidence),
+    ):
+        if given and not dataset.labelled:
+            raise DataError(f"{option} needs labelled images, and {dataset.name} has no class folders")
 
 
 def _preprocess(
@@ -319,19 +318,6 @@ def _quantized(
     return work.run(content, qat=qat, qat_missing=missing, progress=lambda rung: run.observer.step(f"try {rung}"))
 
 
-def _words(quantized: Quantized, climbed: Climb | None) -> list[str]:
-    if climbed:
-        rung = climbed.rungs[climbed.taken]
-        return [f"{rung.name}: {rung.detail}", "inside the budget" if climbed.inside else "outside the budget"]
-    if (chosen := quantized.chosen) is None:
-        return []
-    words = [
-        f"activation ranges at the {chosen.range_quantile:.0%} quantile of the extremes",
-        f"{chosen.weights} weights",
-    ]
-    return words + (["biases corrected"] if chosen.bias_correction else [])
-
-
 def _card_recipe(config: ConvertConfig, samples: int, quantized: Quantized, climbed: Climb | None) -> dict[str, Any]:
     recipe: dict[str, Any] = {
         "quantize": config.quantize,
@@ -343,6 +329,8 @@ def _card_recipe(config: ConvertConfig, samples: int, quantized: Quantized, clim
         recipe["stages"] = [stage.to_dict() for stage in config.stages]
     if config.keep_float:
         recipe["keep_float"] = list(config.keep_float)
+    if config.calibrate_confidence:
+        recipe |= {"calibrate_confidence": True, "keep_right": config.keep_right}
     if climbed:
         rung = climbed.rungs[climbed.taken]
         recipe |= {"rung": rung.name, "float_layers": list(rung.float_layers)}

@@ -21,9 +21,16 @@ def prove(result: ConvertResult, dataset: Dataset, *, runs: int = 200, threads: 
     pair = [result.classifier(float_model=True, threads=threads), result.classifier(threads=threads)]
     timings = benchmark(pair, dataset.read(result.scores.samples[0]), runs=runs)
     record = result.to_dict()
-    names = ("float32", result.config.quantize)
+    names = [f"{result.output.stem} ({kind})" for kind in ("float32", result.config.quantize)]
     record["benchmark"] = [
-        benchmark_record(f"{result.output.stem} ({name})", content, timing, size=result.preprocess.size)
+        benchmark_record(
+            name,
+            content,
+            timing,
+            size=result.preprocess.size,
+            to=(names[0], threads),
+            source=f"one image of {dataset.name}",
+        )
         for name, content, timing in zip(names, (result.float_content, result.content), timings, strict=True)
     ]
     if len(result.scores.probabilities) > 1:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.bundle.card import Confidence
 from edgecnn.compress.ladder import Climb, Measured, climb
 from edgecnn.compress.quantize import Quantized, quantize
 from edgecnn.config import Preprocess
 from edgecnn.convert.options import ConvertConfig
-from edgecnn.data.dataset import Dataset, Sample, balanced
+from edgecnn.convert.samples import Pictures
+from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.data.preprocess import real_range
-from edgecnn.measure.evaluate import labelled_task
-from edgecnn.measure.score import score
+from edgecnn.measure.confidence import measure_confidence, too_sure
+from edgecnn.measure.score import Progress, Scores, score
 from edgecnn.runtime.classifier import Classifier
-
-_JUDGES = 5000  # at most so many pictures decide about a rung
 
 
 @dataclass(frozen=True)
@@ -86,27 +86,72 @@ class Quantizing:
             keep_float=config.keep_float,
         )
 
-    def classifier(self, content: bytes) -> Classifier:
+    def classifier(self, content: bytes, confidence: Confidence | None = None) -> Classifier:
         """A model with this preprocessing and these labels."""
-        return Classifier(content, labels=self.labels, preprocess=self.preprocess, head=self.head)
+        return Classifier(
+            content, labels=self.labels, preprocess=self.preprocess, head=self.head, confidence=confidence
+        )
+
+    def confidence(self, content: bytes, pictures: Pictures, *, progress: Progress | None = None) -> Confidence:
+        """Temperature and threshold of the quantized model, from pictures that it has not seen.
+
+        Raises:
+            DataError: none of them can be read.
+        """
+        classifier = self.classifier(content)
+        scores = score([classifier], self.dataset, pictures.unseen, progress=progress)
+        return measure_confidence(
+            scores.probabilities[0],
+            _truth(scores),
+            classifier.head,
+            split=pictures.unseen_split,
+            keep_right=self.config.keep_right,
+        )
 
     def _measure(self, content: bytes) -> Measured:
         scores = score([self.classifier(content)], self.dataset, self.judges)
-        known = self.dataset.labelled
-        truth = np.array([sample.label for sample in scores.samples], np.int64) if known else None
-        return Measured(scores.predicted(0), truth)
+        return Measured(scores.predicted(0), _truth(scores) if self.dataset.labelled else None)
 
 
-def choose_judges(
-    dataset: Dataset, labels: Sequence[str], split: str, training: Sequence[Sample], calibrating: Sequence[Sample]
-) -> tuple[Sample, ...]:
-    """Pictures that may decide between quantized models: the val split, else training pictures that do not calibrate.
+def quantized_words(quantized: Quantized, climbed: Climb | None) -> list[str]:
+    """How it was quantized, for people."""
+    if climbed:
+        rung = climbed.rungs[climbed.taken]
+        return [f"{rung.name}: {rung.detail}", "inside the budget" if climbed.inside else "outside the budget"]
+    if (chosen := quantized.chosen) is None:
+        return []
+    words = [
+        f"activation ranges at the {chosen.range_quantile:.0%} quantile of the extremes",
+        f"{chosen.weights} weights",
+    ]
+    return words + (["biases corrected"] if chosen.bias_correction else [])
+
+
+def confidence_words(confidence: Confidence) -> list[str]:
+    """What was found, for people."""
+    words = [f"temperature {confidence.temperature:g} on {confidence.samples:,} images ({confidence.split})"]
+    if confidence.unknown_below is not None:
+        words.append(f"unknown below {confidence.unknown_below:.2%}")
+    return words
+
+
+def confidence_doubts(confidence: Confidence, scores: Scores) -> list[str]:
+    """What there is to say against it.
 
     Args:
-        split: on which accuracy is reported.
+        scores: of the measured pictures, the output with its temperature last.
     """
-    if split == "test" and dataset.split("val"):
-        return labelled_task(dataset, labels, "val", limit=_JUDGES).samples
-    used = set(calibrating)
-    others = [sample for sample in training if sample not in used]
-    return balanced(others or training, _JUDGES)
+    doubts = []
+    where = f"{confidence.samples:,} images ({confidence.split})"
+    if confidence.temperature == 1:
+        doubts.append(f"confidence: the temperature stays 1, since the {where} tell no better one")
+    if gap := too_sure(scores.probabilities[-1], _truth(scores)):
+        doubts.append(
+            f"confidence: on the measured images the mean score is {gap[0]:.1%}, and {gap[1]:.1%} are right, so the "
+            f"model is still too sure; was it trained on the {where}? Calibrate with images that it has not seen"
+        )
+    return doubts
+
+
+def _truth(scores: Scores) -> NDArray[np.int64]:
+    return np.array([sample.label for sample in scores.samples], np.int64)

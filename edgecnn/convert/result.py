@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecnn.bundle.architecture import architecture
+from edgecnn.bundle.card import Confidence
 from edgecnn.bundle.tflite import describe
 from edgecnn.compress.ladder import Climb
 from edgecnn.compress.quantize import Quantized
@@ -48,6 +50,7 @@ class ConvertResult:
     quantized: Quantized
     parity: Parity | None
     accuracy: dict[str, Any]
+    confidence: Confidence | None
     scores: Scores
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
@@ -95,6 +98,7 @@ class ConvertResult:
             "macs": info.macs,
             "float_macs": describe(self.float_content).macs,
             "sparsity": round(info.sparsity, 6),
+            "architecture": architecture(self.content),
             "labels": len(self.labels),
             "label_names": list(self.labels),
             "preprocess": self.preprocess.to_dict(),
@@ -102,6 +106,7 @@ class ConvertResult:
             "preprocess_choice": self.choice,
             "steps": [asdict(step) for step in self.steps],
             "accuracy": self.accuracy,
+            "confidence": self.confidence.to_dict() if self.confidence else None,
             "skipped": len(self.scores.skipped),
             "skipped_images": [{"image": name, "reason": reason} for name, reason in self.scores.skipped],
             "max_drop": self.config.max_drop,

@@ -14,7 +14,8 @@ from edgecnn.data.dataset import Dataset, Sample, balanced
 from edgecnn.data.preprocess import Preprocessor, lookup_table
 from edgecnn.errors import ImageError, PreprocessError
 from edgecnn.measure.intervals import wilson_interval
-from edgecnn.runtime.classifier import Head, fitting_preprocess
+from edgecnn.runtime.classifier import fitting_preprocess
+from edgecnn.runtime.head import Head
 from edgecnn.runtime.interpreter import Engine
 from edgecnn.spec import Spec
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edgecnn.bundle.bundle import Bundle, open_bundle
-from edgecnn.bundle.card import HEADS
+from edgecnn.bundle.card import HEADS, Confidence
 from edgecnn.config import NORMALIZATIONS, Preprocess
 from edgecnn.data.preprocess import Preprocessor
 from edgecnn.errors import BundleError, ModelError, PreprocessError
-from edgecnn.quantization import TensorType
+from edgecnn.runtime.head import Head
 from edgecnn.runtime.interpreter import Engine
 
 if TYPE_CHECKING:
@@ -31,33 +31,6 @@ class Prediction(NamedTuple):
     score: float
 
 
-class Head:
-    """How a model's output vector becomes probabilities.
-
-    Attributes:
-        kind: "softmax" (the model ends in one), "sigmoid" (likewise), or "logits" (neither; a softmax follows,
-            or a sigmoid where there is one unit).
-        output: element type of the output tensor.
-    """
-
-    def __init__(self, kind: str, output: TensorType) -> None:
-        self.kind, self.output = kind, output
-        self._table: NDArray[np.float32] | None = None  # 256 outputs have 256 probabilities
-        if kind != "logits" and output.dtype in ("int8", "uint8"):
-            self._table = np.clip(output.dequantize(np.arange(256, dtype=np.uint8).view(output.dtype)), 0.0, 1.0)
-
-    def probabilities(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw outputs (…, units) to new probabilities (…, classes); one unit is a two-class model: [1 - p, p]."""
-        if self._table is not None:
-            real = self._table.take(raw.view(np.uint8))
-        else:
-            real = self.output.dequantize(raw)
-            if self.kind == "logits":
-                real = _sigmoid(real) if real.shape[-1] == 1 else _softmax(real)
-            real = np.clip(real, 0.0, 1.0)
-        return np.concatenate([1 - real, real], axis=-1) if real.shape[-1] == 1 else real
-
-
 class Classifier:
     """Classifies pictures with any TFLite image classifier.
 
@@ -69,6 +42,7 @@ class Classifier:
         labels: class names in output order; replaces those in the file.
         preprocess: `Preprocess`, or a SPEC such as "symmetric,rgb"; replaces what the file says.
         head: "softmax", "sigmoid" or "logits"; replaces what the file says or its graph shows.
+        confidence: temperature and threshold of the scores; replaces what the file says.
         threads: threads of the interpreter's kernels.
         name: what error messages call the model; by default its path.
 
@@ -76,6 +50,7 @@ class Classifier:
         labels: class names; two for a one-unit sigmoid model.
         preprocess: what is done to every frame.
         threads: of the interpreter.
+        unknown_below: smallest score at which a class is named; None where the model has no such threshold.
         engine, head, preprocessor: the parts, for measurement.
 
     Raises:
@@ -91,6 +66,7 @@ class Classifier:
         labels: Sequence[str] | None = None,
         preprocess: Preprocess | Spec | str | None = None,
         head: str | None = None,
+        confidence: Confidence | None = None,
         threads: int = 1,
         name: str = "",
     ) -> None:
@@ -106,7 +82,10 @@ class Classifier:
         kind = head or (bundle.card.head if bundle.card else _head_kind(content))
         if kind not in HEADS:
             raise ModelError(f"expected head to be one of {', '.join(HEADS)}, got {kind!r}")
-        self.head = Head(kind, self.engine.output_type)
+        if confidence is None and bundle.card is not None and kind == bundle.card.head:
+            confidence = bundle.card.confidence
+        self.head = Head(kind, self.engine.output_type, confidence.temperature if confidence else 1.0)
+        self.unknown_below = confidence.unknown_below if confidence else None
         self.preprocessor = Preprocessor(self.preprocess, self.engine.input_type)
 
     def probabilities(self, frame: NDArray[np.uint8], *, color: str = "bgr") -> NDArray[np.float32]:
@@ -122,6 +101,10 @@ class Classifier:
     def classify(self, frame: NDArray[np.uint8], *, color: str = "bgr", top_k: int = 5) -> tuple[Prediction, ...]:
         """The `top_k` most probable classes of one frame, best first; equal scores in class order."""
         return self.rank(self.probabilities(frame, color=color), top_k)
+
+    def is_unknown(self, predictions: Sequence[Prediction]) -> bool:
+        """Whether the best of a picture's predictions is too uncertain to name its class; never without a threshold."""
+        return self.unknown_below is not None and not predictions[0].score >= self.unknown_below  # NaN is unknown
 
     def clone(self, *, threads: int | None = None) -> Classifier:
         """The same classifier with an interpreter and buffers of its own, for another thread or with more threads."""
@@ -223,12 +206,3 @@ def _head_kind(content: bytes) -> str:
     from edgecnn.bundle.tflite import describe  # only models that edgecnn did not make need the graph read
 
     return describe(content).head
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
-
-
-def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))), np.float32)

@@ -9,6 +9,7 @@ import pytest
 
 from edgecnn.bundle.architecture import architecture
 from edgecnn.bundle.tflite import describe
+from edgecnn.compress.quantize import quantize
 from edgecnn.convert.loading import load_float
 from edgecnn.spec import Spec
 
@@ -58,3 +59,9 @@ def test_the_rows_add_up_to_the_whole(keras_model: tuple[Any, bytes], shared_dat
         assert sum(operator["macs"] for operator in found["operators"]) == info.macs
         work = [operator["macs"] for operator in found["operators"]]
         assert work == sorted(work, reverse=True)
+
+
+def test_weights_in_half_precision_count_where_they_are_used(keras_model: tuple[Any, bytes]) -> None:
+    half = quantize(keras_model[1], kind="float16", io="float32", head="softmax").content
+    assert "DEQUANTIZE" in describe(half).ops
+    assert architecture(half)["layers"] == architecture(keras_model[1])["layers"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.bundle.card import CARD_FORMAT, HEADS, Card
+from edgecnn.bundle.card import CARD_FORMAT, HEADS, TEMPERATURES, Card, Confidence
 from edgecnn.config import Preprocess
 from edgecnn.errors import BundleError
 
@@ -28,6 +28,18 @@ preprocesses = st.builds(
     std=st.tuples(positive) | st.tuples(positive, positive, positive),
     fit=st.sampled_from(["stretch", "center-crop", "letterbox"]),
 )
+shares = st.floats(0, 1)
+confidences = st.builds(
+    Confidence,
+    temperature=st.floats(*TEMPERATURES),
+    unknown_below=st.none() | shares,
+    kept_right=shares,
+    samples=st.integers(1, 10**9),
+    split=st.text(max_size=8),
+    ece_before=shares,
+    ece_after=shares,
+)
+CONFIDENCE = Confidence(1.5, 0.4, 0.95, 200, "val", 0.06, 0.01)
 
 
 @given(
@@ -41,6 +53,7 @@ preprocesses = st.builds(
         versions=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
         calibration=records,
         accuracy=st.none() | records,
+        confidence=st.none() | confidences,
     )
 )
 def test_a_card_comes_back_as_it_was_written(card: Card) -> None:
@@ -61,6 +74,11 @@ def test_the_order_of_keys_does_not_matter(make_card: MakeCard) -> None:
     first = make_card(recipe={"io": "int8", "seed": 0})
     second = make_card(recipe={"seed": 0, "io": "int8"})
     assert first.to_json() == second.to_json()
+
+
+def test_a_card_without_confidence_has_no_such_key(make_card: MakeCard) -> None:
+    assert "confidence" not in json.loads(make_card().to_json())
+    assert Card.from_json(changed(make_card(), confidence=None)) == make_card()
 
 
 def changed(card: Card, **changes: Any) -> str:
@@ -101,6 +119,44 @@ def test_what_is_wrong_is_named(make_card: MakeCard, changes: dict[str, Any], me
     with pytest.raises(BundleError, match=message) as caught:
         Card.from_json(changed(make_card(), **changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"temperature": 0.05}, "expected the confidence's temperature from 0.1 to 10, got 0.05"),
+        ({"temperature": 11}, "expected the confidence's temperature from 0.1 to 10, got 11"),
+        ({"temperature": "1"}, "expected the confidence's temperature from 0.1 to 10, got '1'"),
+        ({"temperature": True}, "expected the confidence's temperature from 0.1 to 10, got True"),
+        ({"temperature": None}, "expected the confidence's temperature from 0.1 to 10, got None"),
+        ({"unknown_below": 1.1}, "expected the confidence's unknown_below from 0 to 1, got 1.1"),
+        ({"kept_right": None}, "expected the confidence's kept_right from 0 to 1, got None"),
+        ({"ece_after": -0.1}, "expected the confidence's ece_after from 0 to 1, got -0.1"),
+        ({"samples": 0}, "expected the confidence's samples to be a number from 1, got 0"),
+        ({"samples": 1.5}, "expected the confidence's samples to be a number from 1, got 1.5"),
+        ({"split": 1}, "expected the confidence's split to be text, got 1"),
+        ({"split": "absent", "samples": "absent"}, "the card's confidence lacks samples, split; convert the model"),
+    ],
+)
+def test_what_is_wrong_in_the_confidence_is_named(make_card: MakeCard, changes: dict[str, Any], message: str) -> None:
+    values = {key: value for key, value in (CONFIDENCE.to_dict() | changes).items() if value != "absent"}
+    with pytest.raises(BundleError) as caught:
+        Card.from_json(changed(make_card(), confidence=values))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_confidence_with_more_keys_is_read_and_one_that_is_no_object_refused(make_card: MakeCard) -> None:
+    text = changed(make_card(), confidence=CONFIDENCE.to_dict() | {"method": "beta"})
+    assert Card.from_json(text).confidence == CONFIDENCE
+    for wrong in ([1.5], 1.5, "1.5", True):
+        with pytest.raises(BundleError, match="the card's confidence is missing or of the wrong type"):
+            Card.from_json(changed(make_card(), confidence=wrong))
+
+
+def test_no_number_is_no_confidence() -> None:
+    for name in ("temperature", "unknown_below", "ece_before"):
+        with pytest.raises(BundleError, match=f"{name} from"):
+            Confidence.from_dict(CONFIDENCE.to_dict() | {name: float("nan")})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"card"', "[" * 100_000, '{"format": NaN}'])

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from edgecnn.bundle.bundle import seal
-from edgecnn.bundle.card import Card
+from edgecnn.bundle.card import Card, Confidence
 from edgecnn.files import sha256_bytes
 
 MakeModel = Callable[..., bytes]
 MakeCard = Callable[..., Card]
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text("utf-8")
-CARD = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)[0]
+CARD, CONFIDENCE = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
 ARCHIVE_ROWS = re.findall(r"^\| A\+(\d+) \| (?:`([0-9a-f ]+)`|card) \|", DOCUMENT, re.MULTILINE)
 METADATA_ROWS = re.findall(
     r"^\| `([\d.\[\]]+)` \| [^|]+ \| (string|byte|floats|table) \| (?:`(.*)`)? ?\|$", DOCUMENT, re.MULTILINE
@@ -133,3 +133,15 @@ def test_the_documented_card_is_read(make_card: MakeCard) -> None:
     assert keys == set(json.loads(CARD))
     for key in json.loads(CARD)["preprocess"]:
         assert f"`{key}`" in DOCUMENT
+
+
+def test_the_documented_confidence_is_these_bytes(make_card: MakeCard) -> None:
+    values = json.loads(f"{{{CONFIDENCE}}}")["confidence"]
+    card = make_card(confidence=Confidence(**values))
+    without = make_card().to_json()
+    place = without.index('  "format"')
+    text = "".join(f"  {line}\n" for line in CONFIDENCE.splitlines())
+    assert card.to_json() == without[:place] + text[:-1] + ",\n" + without[place:]
+    assert Card.from_json(card.to_json()) == card
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]*(?:0\.1 to|0 to 1|integer from 1)", DOCUMENT, re.MULTILINE)
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted(values)

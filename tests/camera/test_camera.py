@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgecnn.bundle.card import Confidence
 from edgecnn.camera.camera import Camera
 from edgecnn.camera.frame import Picture
 from edgecnn.camera.observation import UNKNOWN
 from edgecnn.camera.source import Source
 from edgecnn.errors import CameraError, ModelError, SourceError
 from edgecnn.runtime.classifier import Classifier
-from tests.camera.plain import LABELS, PLAIN, color_classifier, picture, pictures, slow
+from tests.camera.plain import LABELS, PLAIN, UNIT, color_classifier, picture, pictures, slow
 from tests.camera.scripted import Scripted, connecting
+from tests.measure.colors import nearest_color
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +69,21 @@ def test_where_nothing_is_probable_enough_it_is_unknown(classifier: Classifier) 
         [seen] = camera
     assert (seen.label, seen.index) == (UNKNOWN, None)
     assert seen.score == seen.probabilities.max() < 0.99
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "label"),
+    [(None, None, "red"), (0.9999, None, UNKNOWN), (0.9999, 0.5, "red"), (0.3, None, "red"), (0.3, 0.9999, UNKNOWN)],
+)
+def test_the_models_own_threshold_counts_unless_one_is_given(
+    own: float | None, given: float | None, label: str
+) -> None:
+    confidence = Confidence(10.0, own, 0.95, 10, "val", 0.0, 0.0)
+    unsure = Classifier(nearest_color(UNIT, classes=LABELS), labels=LABELS, preprocess=UNIT, confidence=confidence)
+    with Camera(unsure, lambda: Scripted(pictures("r")), threshold=given) as camera:
+        [seen] = camera
+    assert seen.label == label
+    assert 0.5 < seen.score < 0.9999
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from edgecnn.bundle.tflite import describe
 from edgecnn.bundle.weights import is_float
 from edgecnn.compress.quantize import IO_TYPES, WEIGHTS, quantize
 from edgecnn.errors import ConversionError, MissingExtraError, ModelError
-from edgecnn.runtime.classifier import Head
+from edgecnn.runtime.head import Head
 from edgecnn.runtime.interpreter import Engine
 
 RANGE = (0.0, 255.0)

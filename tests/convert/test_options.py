@@ -17,6 +17,7 @@ def test_the_defaults_are_those_of_the_command() -> None:
     assert (config.quantize, config.io, config.io_type, config.seed, config.max_drop) == ("int8", None, "int8", 0, None)
     assert (config.calibration_samples, config.accuracy_samples) == (300, 10_000)
     assert (config.labels, config.preprocess, config.allow_unsafe) == (None, Spec(), False)
+    assert (config.calibrate_confidence, config.keep_right) == (False, 0.95)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.seed = 1  # type: ignore[misc]  # this is what must fail
 
@@ -44,6 +45,9 @@ def test_every_kind_takes_its_own_io_types_only(kind: str, io: str) -> None:
         ({"max_drop": -0.1}, "expected max_drop in percentage points from 0 to 100, got -0.1"),
         ({"max_drop": 100.1}, "expected max_drop in percentage points from 0 to 100, got 100.1"),
         ({"max_drop": math.nan}, "expected max_drop in percentage points from 0 to 100, got nan"),
+        ({"keep_right": 0}, "expected keep_right above 0 and up to 1, got 0"),
+        ({"keep_right": 1.01}, "expected keep_right above 0 and up to 1, got 1.01"),
+        ({"keep_right": math.nan}, "expected keep_right above 0 and up to 1, got nan"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:

@@ -66,6 +66,8 @@ configs = st.builds(
         augment=st.none() | st.just(parse_augment("light,flip=no,shift=0.3")),
         teacher_weight=st.floats(0, 1),
     ),
+    calibrate_confidence=st.booleans(),
+    keep_right=st.floats(0.01, 1),
     seed=st.integers(0, 1 << 40),
 )
 

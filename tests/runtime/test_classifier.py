@@ -18,7 +18,8 @@ from edgecnn.bundle.tflite import with_metadata
 from edgecnn.config import NORMALIZATIONS, Preprocess
 from edgecnn.errors import BundleError, EdgecnnError, ImageError, ModelError, PreprocessError
 from edgecnn.quantization import TensorType
-from edgecnn.runtime.classifier import Classifier, Head, Prediction, read_model
+from edgecnn.runtime.classifier import Classifier, Prediction, read_model
+from edgecnn.runtime.head import Head
 from edgecnn.spec import parse_spec
 from tests.models import build, linear, quantized, sealed
 
