@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it once, when it is imported
 
 SHARED_DATA = Path(os.environ.get("EDGECNN_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+# How long an example takes depends on what else the machine does; benchmarks are under tools/.
+settings.register_profile("edgecnn", deadline=None)
+settings.load_profile("edgecnn")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -30,7 +30,7 @@ class Confidence:
     """What scores are worth: found on labelled pictures that accuracy is not reported on.
 
     Attributes:
-        temperature: of the probabilities, see `edgecnn.runtime.classifier.Head.scaled`; 1 leaves them as they are.
+        temperature: of the probabilities, see `edgecnn.runtime.head.Head.scaled`; 1 leaves them as they are.
         unknown_below: pictures whose best score is lower are unknown; None where no picture was labelled rightly.
         kept_right: share of the rightly labelled pictures that keep their label then.
         samples, split: how many pictures, and of which split.
