@@ -107,9 +107,9 @@ def _show(record: dict[str, Any]) -> None:
     click.echo(f"  {'preprocess':<12} {stated or 'not stated in the file'}")
     if confidence := record["confidence"]:
         limit = confidence["unknown_below"]
-        threshold = "" if limit is None else f", unknown below {limit:.2%}"
-        found = f"on {confidence['samples']:,} images ({confidence['split']})"
-        click.echo(f"  {'confidence':<12} temperature {confidence['temperature']:g}{threshold}, {found}")
+        threshold = "" if limit is None else f", unknown below {limit:.1%}"
+        found = f"{confidence['samples']:,} images ({confidence['split']})"
+        click.echo(f"  {'confidence':<12} temperature {confidence['temperature']:.2f}{threshold}, {found}")
     provenance = record["provenance"]
     if not provenance:
         click.echo(f"  {'provenance':<12} not made by edgecnn")
