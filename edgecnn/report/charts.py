@@ -3,9 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from edgecnn.report import numbers as n
+from edgecnn.report.axes import Tick, percent_axis, points_axis
+
+_STAGES: Final = ("preprocessing", "inference", "postprocessing")
 
 
 @dataclass(frozen=True)
@@ -40,21 +43,14 @@ class Stack:
 
 @dataclass(frozen=True)
 class StackChart:
-    """Stacked bars whose parts all have the same names."""
+    """Stacked bars whose parts all have the same names; `roles` pick their colours."""
 
     title: str
     summary: str
     names: tuple[str, ...]
     stacks: tuple[Stack, ...]
+    roles: tuple[str, ...] = ("before", "inference", "after")
     kind: str = "stacks"
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis."""
-
-    fraction: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -146,8 +142,9 @@ def bar_chart(
     )
 
 
-def stage_chart(title: str, stages: Sequence[tuple[str, Sequence[float]]]) -> StackChart:
-    """Milliseconds of preprocessing, inference and postprocessing, from (label, the three)."""
+def stage_chart(title: str, stages: Sequence[tuple[str, Sequence[float]]], *, is_live: bool = False) -> StackChart:
+    """Milliseconds of stages one after the other, from (label, one a stage); a live source is read before them."""
+    names, roles = (_STAGES, StackChart.roles) if not is_live else (("reading", *_STAGES), ("read", *StackChart.roles))
     top = max((sum(parts) for _, parts in stages), default=0.0) or 1.0
     stacks = tuple(
         Stack(
@@ -157,23 +154,22 @@ def stage_chart(title: str, stages: Sequence[tuple[str, Sequence[float]]]) -> St
         )
         for label, parts in stages
     )
-    names = ("preprocessing", "inference", "postprocessing")
     summary = "; ".join(
         f"{label}: " + ", ".join(f"{name} {n.milliseconds(part)}" for name, part in zip(names, parts, strict=True))
         for label, parts in stages
     )
-    return StackChart(title, summary, names, stacks)
+    return StackChart(title, summary, names, stacks, roles)
 
 
 def dot_chart(title: str, dots: Sequence[tuple[str, float, Sequence[float] | None, str]]) -> DotChart:
     """Shares with their intervals, from (label, share, (low, high) or None, role), on an axis around them."""
     ends = [end for _, share, bounds, _ in dots for end in (share, *(bounds or ()))]
-    ticks, low, high = percent_axis(min(ends), max(ends))
+    axis = percent_axis(min(ends), max(ends))
     placed = []
     for label, share, bounds, role in dots:
-        value, left, right = ((end - low) / (high - low) for end in (share, *(bounds or (share, share))))
+        value, left, right = map(axis.place, (share, *(bounds or (share, share))))
         placed.append(Dot(label, n.percent(share, 2), value, left, right, role))
-    return DotChart(title, "; ".join(f"{dot.label}: {dot.text}" for dot in placed), tuple(placed), ticks)
+    return DotChart(title, "; ".join(f"{dot.label}: {dot.text}" for dot in placed), tuple(placed), axis.ticks)
 
 
 def loss_chart(
@@ -185,43 +181,14 @@ def loss_chart(
         limit: the largest loss that is allowed, and what its line is called.
     """
     ends = [0.0, limit[0], *(end for _, value, bounds, _ in dots for end in (value, *bounds))]
-    ticks, low, high = points_axis(min(ends), max(ends))
+    axis = points_axis(min(ends), max(ends))
     placed = []
     for label, value, bounds, role in dots:
-        place, left, right = ((end - low) / (high - low) for end in (value, *bounds))
+        place, left, right = map(axis.place, (value, *bounds))
         text = f"{n.decimal(value)} ({n.decimal(bounds[0])} to {n.decimal(bounds[1])})"
         placed.append(Dot(label, text, place, left, right, role))
     summary = "; ".join([*(f"{dot.label}: {dot.text}" for dot in placed), limit[1]])
-    return DotChart(title, summary, tuple(placed), ticks, Tick((limit[0] - low) / (high - low), limit[1]))
-
-
-def points_axis(low: float, high: float) -> tuple[tuple[Tick, ...], float, float]:
-    """An axis that holds both ends: at most eight round ticks (steps of 1, 2 or 5), its start and its end."""
-    span = max(high - low, 1e-6 * max(abs(low), abs(high)), 0.1)
-    power = 10.0 ** math.floor(math.log10(span / 6))
-    step = next(factor * power for factor in (1, 2, 5, 10) if span <= 6 * factor * power * (1 + 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    last = max(last, first + 1)
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    ticks = tuple(
-        Tick((index - first) / (last - first), n.decimal(index * step, digits)) for index in range(first, last + 1)
-    )
-    return ticks, first * step, last * step
-
-
-def percent_axis(low: float, high: float) -> tuple[tuple[Tick, ...], float, float]:
-    """An axis of shares inside [0, 1] that holds both ends: at most six round ticks, its start and its end."""
-    low, high = max(0.0, min(low, 1.0)), max(0.0, min(high, 1.0))
-    steps = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-    step = next((step for step in steps if high - low <= 4 * step), 0.25)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    if first == last:
-        first, last = (first - 1, last) if last * step >= 1 else (first, last + 1)
-    digits = 1 if step < 0.01 else 0
-    ticks = tuple(
-        Tick((index - first) / (last - first), n.percent(index * step, digits)) for index in range(first, last + 1)
-    )
-    return ticks, first * step, last * step
+    return DotChart(title, summary, tuple(placed), axis.ticks, Tick(axis.place(limit[0]), limit[1]))
 
 
 def histogram(name: str, record: dict[str, Any]) -> Histogram | None:
@@ -249,6 +216,34 @@ def histogram(name: str, record: dict[str, Any]) -> Histogram | None:
     p50, p90 = n.milliseconds(record["p50_ms"]), n.milliseconds(record["p90_ms"])
     summary = f"{n.noun(record['runs'], 'run')}, p50 {p50}, p90 {p90}"
     return Histogram(f"Inference times of {name}", summary, columns, ticks, marks)
+
+
+def drift_histogram(drift: dict[str, Any] | None, first: str, second: str) -> Histogram | None:
+    """How far the second model's probabilities moved from the first's, on an axis with 0 in its middle.
+
+    Heights are logarithms: most probabilities hardly move, and the few that do would not be seen beside them.
+
+    Args:
+        drift: of a `compare` record; its histogram has lower edges and counts.
+    """
+    bins = [(float(edge), number) for edge, number in (drift or {}).get("histogram", []) if number]
+    if drift is None or not bins:
+        return None
+    width = drift["width"]
+    reach = max(max(abs(edge), abs(edge + width)) for edge, _ in bins) or 1.0
+    top = math.log10(1 + max(number for _, number in bins))
+    columns = tuple(
+        Column((edge + reach) / (2 * reach), width / (2 * reach), math.log10(1 + number) / top)
+        for edge, number in sorted(bins)
+    )
+    ticks = tuple(Tick(part, n.points(100 * (2 * part - 1) * reach, 1)) for part in (0.0, 0.5, 1.0))
+    size, most, furthest = (n.decimal(100 * drift[key], 1) for key in ("mean_abs", "p99_abs", "max_abs"))
+    summary = (
+        f"{n.points(100 * drift['mean'])} on average; by {size} points without the sign, 99{n.SPACE}% by less than "
+        f"{most}, at most {furthest}"
+    )
+    title = f"Probability of {first}'s label: {second} minus {first}; logarithmic heights"
+    return Histogram(title, summary, columns, ticks, ())
 
 
 def timeline(frames: Sequence[dict[str, Any]]) -> Timeline | None:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.report import numbers as n
-from edgecnn.report.charts import Tick, percent_axis
+from edgecnn.report.axes import Tick, percent_axis
+from edgecnn.report.blocks import Cell, Table, text_cell
 
 MATRIX_LIMIT: Final = 40  # classes; above, a heat map's cells are too small to read
 _NUMBERED: Final = 12  # classes up to which the cells carry their percentage
@@ -38,6 +39,7 @@ class Heat:
     cells: tuple[HeatCell, ...]
     cell_size: int
     margin: int
+    kind: str = "heat"
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairChart:
-    """F1 a class, of one model or of two; `note` says which classes are left out."""
+    """F1 a class, of one model or of two; `note` says which classes are left out, `names` are those of two models."""
 
     title: str
     summary: str
     pairs: tuple[Pair, ...]
     ticks: tuple[Tick, ...]
     note: str
+    names: tuple[str, ...] = ()
+    kind: str = "pairs"
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,19 @@ def heat_maps(evaluations: Sequence[tuple[str, dict[str, Any]]]) -> list[Heat]:
     return [_heat(name, record, share, worst) for (name, record), share in zip(evaluations, shares, strict=True)]
 
 
+def matrix_table(name: str, record: dict[str, Any]) -> Table | None:
+    """A confusion matrix in percent of each row; None for more classes than a table can show."""
+    labels = record["labels"]
+    if not 0 < len(labels) <= _NUMBERED:
+        return None
+    shares = _row_shares(record["confusion"])
+    rows = tuple(
+        (text_cell(label), *(Cell(float(share), n.percent(float(share))) for share in row))
+        for label, row in zip(labels, shares, strict=True)
+    )
+    return Table(f"Confusion, {name}", ("True", *labels), rows)
+
+
 def confusions(before: dict[str, Any] | None, after: dict[str, Any], limit: int = 10) -> list[Confusion]:
     """The most frequent mistakes of a model, with float's number of each where there is one."""
     labels = after["labels"]
@@ -102,12 +119,14 @@ def confusions(before: dict[str, Any] | None, after: dict[str, Any], limit: int 
     return found
 
 
-def f1_chart(before: Sequence[dict[str, Any]] | None, after: Sequence[dict[str, Any]], name: str) -> PairChart | None:
+def f1_chart(
+    before: Sequence[dict[str, Any]] | None, after: Sequence[dict[str, Any]], name: str, first_name: str = "float"
+) -> PairChart | None:
     """F1 a class; with many classes only those that changed most, or scored worst. None without classes.
     A class without images has no F1 and is left out.
 
     Args:
-        before: `per_class` of the float model, or None for a model alone.
+        before: `per_class` of the model called `first_name`, or None for a model alone.
         after: `per_class` of the model called `name`, in the same order.
     """
     entries = [(item, before[index]["f1"] if before else None) for index, item in enumerate(after) if item["support"]]
@@ -121,10 +140,10 @@ def f1_chart(before: Sequence[dict[str, Any]] | None, after: Sequence[dict[str, 
         note = f"The {_CLASS_ROWS} of {len(entries)} classes {which}. {note}".rstrip()
         entries = sorted(entries, key=_largest_change if before else _lowest)[:_CLASS_ROWS]
     values = [value for item, first in entries for value in (first, item["f1"]) if value is not None]
-    ticks, low, high = percent_axis(min(values, default=0.0), max(values, default=1.0))
+    axis = percent_axis(min(values, default=0.0), max(values, default=1.0))
 
     def place(value: float | None) -> float | None:
-        return None if value is None else (value - low) / (high - low)
+        return None if value is None else axis.place(value)
 
     pairs = []
     for item, first in entries:
@@ -134,11 +153,40 @@ def f1_chart(before: Sequence[dict[str, Any]] | None, after: Sequence[dict[str, 
         if before:
             gain = None if first is None or second is None else 100 * (second - first)
             text = n.points(gain, 1).partition(n.SPACE)[0]
-            hint += f", float {n.percent(first)}"
+            hint += f", {first_name} {n.percent(first)}"
         is_better = None if gain is None or abs(gain) < _VISIBLE else gain > 0
         pairs.append(Pair(item["label"], place(first), place(second), text, hint, is_better))
-    title = f"F1 a class: float and {name}" if before else f"F1 a class: {name}"
-    return PairChart(title, "; ".join(pair.hint for pair in pairs), tuple(pairs), ticks, note)
+    title = f"F1 a class: {first_name} and {name}" if before else f"F1 a class: {name}"
+    names = (first_name, name) if before else ()
+    return PairChart(title, "; ".join(pair.hint for pair in pairs), tuple(pairs), axis.ticks, note, names)
+
+
+def f1_table(
+    before: Sequence[dict[str, Any]] | None, after: Sequence[dict[str, Any]], name: str, first_name: str = "float"
+) -> Table | None:
+    """The figures of `f1_chart`; None without classes, and for more than MATRIX_LIMIT."""
+    if not 0 < len(after) <= MATRIX_LIMIT:
+        return None
+    rows = []
+    for index, item in enumerate(after):
+        shares = [entry["f1"] if item["support"] else None for entry in ([before[index]] if before else []) + [item]]
+        cells = (Cell(share, n.percent(share)) for share in shares)
+        rows.append((text_cell(item["label"]), *cells, Cell(item["support"], n.count(item["support"]))))
+    heads = ("Class", *((first_name,) if before else ()), name, "Images")
+    return Table(f"F1 a class of {name}", heads, tuple(rows))
+
+
+def confusion_table(
+    before: dict[str, Any] | None, after: dict[str, Any], name: str, first_name: str = "float"
+) -> Table | None:
+    """The most frequent mistakes; None where there are none."""
+    rows = []
+    for item in confusions(before, after):
+        counts = [item.after, item.support] if item.before is None else [item.before, item.after, item.support]
+        cells = (Cell(number, n.count(number)) for number in counts)
+        rows.append((text_cell(item.true), text_cell(item.predicted), *cells))
+    heads = ("True", "Predicted", *((first_name, name) if before else ("count",)), "of")
+    return Table(f"Most frequent mistakes of {name}", heads, tuple(rows), texts=2, caption=True) if rows else None
 
 
 def _heat(name: str, record: dict[str, Any], shares: NDArray[np.float64], worst: float) -> Heat:
@@ -157,11 +205,11 @@ def _heat(name: str, record: dict[str, Any], shares: NDArray[np.float64], worst:
             cells.append(HeatCell(row, column, 0.0 if row == column else share / worst, text, hint))
     right, total = sum(row[index] for index, row in enumerate(counts)), sum(map(sum, counts))
     return Heat(
-        title=name,
+        title=f"Confusion, {name}",
         summary=f"{n.count(right)} of {n.count(total)} images on the diagonal",
         labels=tuple(n.clip(label, _LABEL_LENGTH) for label in labels),
         cells=tuple(cells),
-        cell_size=31 if numbered else 20 if len(labels) <= 20 else 13,
+        cell_size=44 if len(labels) <= 5 else 31 if numbered else 20 if len(labels) <= 20 else 13,
         margin=14 + round(6.2 * min(_LABEL_LENGTH, max(map(len, labels)))),
     )
 

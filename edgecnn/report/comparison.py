@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edgecnn.measure.intervals import paired_interval, wilson_interval
 from edgecnn.report import numbers as n
+from edgecnn.report.blocks import Cell
 
 _NAMES: Final = {"auto": "int8", "dynamic": "dynamic int8", "float32": "the float32 output"}
 _LATENCIES: Final = {
@@ -17,15 +19,6 @@ _LATENCIES: Final = {
 }
 _VISIBLE: Final = 0.5  # points that count as a change where chance is not known
 _SAME: Final = 0.03  # logarithm of a ratio up to which two quantities count as the same
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value: exact for machines, rounded for people, with a remark such as its interval."""
-
-    value: float | None
-    text: str
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,24 +79,18 @@ def loss(record: dict[str, Any]) -> Loss | None:
 def noise(agreement: float | None, samples: int) -> float | None:
     """Half width, in percentage points, of a 95 % interval of a difference of two accuracies on the same images.
 
-    Only images that the two models label differently can change the difference, so its variance is at most
-    their number over the squared number of images. One and two are added as Agresti and Min do for matched
-    pairs ("Simple improved confidence intervals for comparing matched proportions", 2005), so that full
-    agreement on few images does not look certain.
+    Of the images that the two models label differently it is not known which one got right; the interval is widest
+    where each got half of them.
     """
     if agreement is None or samples == 0:
         return None
-    return 100 * 1.96 * math.sqrt(samples * max(0.0, 1 - agreement) + 1) / (samples + 2)
+    half = samples * max(0.0, 1 - agreement) / 2
+    return 100 * paired_interval(half, half, samples)[1]
 
 
 def interval(share: float | None, samples: int) -> tuple[float, float] | None:
-    """95 % interval of a share of right answers; Wilson's score interval (1927)."""
-    if share is None or samples == 0:
-        return None
-    z = 1.96
-    center = (share + z * z / (2 * samples)) / (1 + z * z / samples)
-    spread = z / (1 + z * z / samples) * math.sqrt(max(0.0, share * (1 - share)) / samples + (z / (2 * samples)) ** 2)
-    return max(0.0, center - spread), min(1.0, center + spread)
+    """95 % interval of a share of right answers."""
+    return None if share is None or samples == 0 else wilson_interval(min(1.0, share) * samples, samples)
 
 
 def allowed_loss(record: dict[str, Any]) -> float | None:
@@ -195,3 +182,8 @@ def _less(
 def interval_text(bounds: tuple[float, float] | None) -> str:
     """ "74.6 to 76.3", in percent; empty when there is none."""
     return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}" if bounds else ""
+
+
+def tone(is_better: bool | None) -> str:
+    """How a change is coloured."""
+    return {True: "better", False: "worse", None: ""}[is_better]

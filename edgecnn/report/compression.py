@@ -1,12 +1,13 @@
 """What compression did: stages, what they bought, the rungs of the ladder, layer by layer; as tables and charts."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from edgecnn.report import charts
 from edgecnn.report import comparison as c
 from edgecnn.report import numbers as n
+from edgecnn.report.blocks import Cell, Gain, Table
+from edgecnn.report.blocks import text_cell as _text
 
 LAYERS_LEAD: Final = (
     "One layer alone in int8, all others in float. The damages of layers do not add up, but their order says where to "
@@ -23,32 +24,6 @@ _BARS: Final = 30
 _COLUMN: Final = 15  # bars above which they stand in two columns
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table for a page or for Markdown.
-
-    Attributes:
-        texts: its first columns that are text; the others are numbers.
-        marked: row that stands out; `is_good` says as what.
-    """
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[c.Cell, ...], ...]
-    texts: int = 1
-    marked: int | None = None
-    is_good: bool = True
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What the stages did to one quantity, in words that a loss and "no gain" are said in as well."""
-
-    what: str
-    words: str
-    is_gain: bool
-
-
 def stage_table(record: dict[str, Any]) -> Table | None:
     """The stages before quantization in words; None without any."""
     rows = []
@@ -56,7 +31,7 @@ def stage_table(record: dict[str, Any]) -> Table | None:
         what = _title(stage), "\n".join(_did(stage)), "\n".join(_stayed(stage)) or n.NONE
         rows.append(tuple(_text(text) for text in what))
     heads = ("Stage", "What it did", "What stays as it was, and why")
-    return Table("Stages", heads, tuple(rows), texts=3) if rows else None
+    return Table("Stages", heads, tuple(rows), texts=3, look="plain") if rows else None
 
 
 def stage_details(record: dict[str, Any]) -> list[Table]:
@@ -69,16 +44,18 @@ def stage_details(record: dict[str, Any]) -> list[Table]:
             rows = tuple(
                 (
                     _text(", ".join(group["layers"]), group["reason"]),
-                    *(c.Cell(group[key], n.count(group[key])) for key in ("before", "after")),
+                    *(Cell(group[key], n.count(group[key])) for key in ("before", "after")),
                 )
                 for group in stage["groups"]
             )
-            found.append(Table(f"{title}: every group of channels", ("Layers", "Before", "After"), rows))
+            heads = ("Layers", "Before", "After")
+            found.append(Table(f"{title}: every group of channels", heads, rows, look="plain", folded=True))
         layers = [(item["layer"], item["change"]) for item in stage.get("changed", [])]
         layers += [(item["layer"], item["reason"]) for item in stage.get("skipped", [])]
         if layers:
             texts = tuple((_text(layer), _text(words)) for layer, words in layers)
-            found.append(Table(f"{title}: every layer", ("Layer", "What was done, or why not"), texts, texts=2))
+            words = ("Layer", "What was done, or why not")
+            found.append(Table(f"{title}: every layer", words, texts, texts=2, look="plain", folded=True))
     return found
 
 
@@ -105,12 +82,12 @@ def gain_table(record: dict[str, Any]) -> Table | None:
         ("Parameters", "parameters", n.count, ("fewer", "more")),
         ("Weights that are 0", "sparsity", n.percent, None),
     ):
-        pair = [c.Cell(side[key], text(side[key])) for side in (before, after)]
+        pair = [Cell(side[key], text(side[key])) for side in (before, after)]
         change = n.change(before[key], after[key], *words) if words else ""
         rows.append((_text(metric), *pair, _text(change)))
     name = c.short_name(record)
     heads = ("Metric", f"{name} alone", f"{name} after the stages", "Change")
-    return Table(f"Against {name} alone", heads, tuple(rows))
+    return Table(f"Against {name} alone", heads, tuple(rows), look="plain", folded=True)
 
 
 def ladder_table(record: dict[str, Any]) -> Table | None:
@@ -125,7 +102,9 @@ def ladder_table(record: dict[str, Any]) -> Table | None:
     blank = (_text(n.NONE),) * 6
     rows += [(_text(item["rung"], item["reason"]), _text("not tried"), *blank) for item in ladder["skipped"]]
     heads = ("Rung", "Budget", "Top-1 lost, points", "Top-1", "Same label", "Size", "gzip", "p50")
-    return Table("Rungs of the ladder", heads, tuple(rows), marked=1 + ladder["taken"], is_good=ladder["inside"])
+    return Table(
+        "Rungs of the ladder", heads, tuple(rows), marked=1 + ladder["taken"], is_good=ladder["inside"], look="plain"
+    )
 
 
 def ladder_lead(ladder: dict[str, Any]) -> str:
@@ -197,17 +176,18 @@ def layer_table(layers: Sequence[dict[str, Any]]) -> Table | None:
         rows.append(
             (
                 _text(layer["layer"], ", ".join(layer["kinds"])),
-                *((c.Cell(gain, n.points(gain)),) if labelled else ()),
-                c.Cell(layer["agreement"], n.percent(layer["agreement"], 2)),
-                c.Cell(layer["divergence"], n.significant(layer["divergence"])),
-                *(c.Cell(layer[key], _decibels(layer[key])) for key in ("output_sqnr_db", "layer_sqnr_db")),
+                *((Cell(gain, n.points(gain)),) if labelled else ()),
+                Cell(layer["agreement"], n.percent(layer["agreement"], 2)),
+                Cell(layer["divergence"], n.significant(layer["divergence"])),
+                *(Cell(layer[key], _decibels(layer[key])) for key in ("output_sqnr_db", "layer_sqnr_db")),
             )
         )
     heads = ("Layer", *(("Top-1",) if labelled else ()), "Same label", "Divergence", "SQNR", "SQNR, its own output")
-    return Table(f"All {len(layers)} layers" if len(layers) > 1 else "The layer", heads, tuple(rows))
+    title = f"All {len(layers)} layers" if len(layers) > 1 else "The layer"
+    return Table(title, heads, tuple(rows), look="plain", folded=True)
 
 
-def _rung_row(rung: dict[str, Any], verdict: str) -> tuple[c.Cell, ...]:
+def _rung_row(rung: dict[str, Any], verdict: str) -> tuple[Cell, ...]:
     if rung["failed"]:
         return _text(rung["name"], rung["failed"]), _text(verdict), *(_text(n.NONE),) * 6
     drop = rung["drop"]
@@ -215,12 +195,12 @@ def _rung_row(rung: dict[str, Any], verdict: str) -> tuple[c.Cell, ...]:
     return (
         _text(rung["name"], rung["detail"]),
         _text(verdict),
-        c.Cell(drop["points"], n.decimal(drop["points"]), span) if drop else _text(n.NONE),
-        c.Cell(rung["accuracy"], n.percent(rung["accuracy"], 2)),
-        c.Cell(rung["agreement"], n.percent(rung["agreement"], 2)),
-        c.Cell(rung["size_bytes"], n.size_exact(rung["size_bytes"])),
-        c.Cell(rung["gzip_bytes"], n.size_exact(rung["gzip_bytes"])),
-        c.Cell(rung["p50_ms"], n.milliseconds(rung["p50_ms"])),
+        Cell(drop["points"], n.decimal(drop["points"]), span) if drop else _text(n.NONE),
+        Cell(rung["accuracy"], n.percent(rung["accuracy"], 2)),
+        Cell(rung["agreement"], n.percent(rung["agreement"], 2)),
+        Cell(rung["size_bytes"], n.size_exact(rung["size_bytes"])),
+        Cell(rung["gzip_bytes"], n.size_exact(rung["gzip_bytes"])),
+        Cell(rung["p50_ms"], n.milliseconds(rung["p50_ms"])),
     )
 
 
@@ -275,7 +255,3 @@ def _stayed(stage: dict[str, Any]) -> Iterator[str]:
 def _some(names: Sequence[str]) -> str:
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {n.count(rest)} more" if rest > 0 else "")
-
-
-def _text(text: str, note: str = "") -> c.Cell:
-    return c.Cell(None, text, note)

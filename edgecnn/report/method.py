@@ -7,7 +7,19 @@ from edgecnn.report import comparison as c
 from edgecnn.report import numbers as n
 
 Fact = tuple[str, str]
-_WORDS: Final = {"cpu": "CPU"}
+_SKIPPED: Final = 20  # images named that could not be read
+_CAMERA_STAGES: Final = {
+    "Reading a frame, median": "read_ms",
+    "Preprocessing, median": "preprocess_ms",
+    "Inference, median": "invoke_ms",
+    "Postprocessing, median": "postprocess_ms",
+}
+_WORDS: Final = {
+    "cpu": "CPU",
+    "memory_mb": "Memory, MB",
+    "clock_mhz": "Clock, MHz",
+    "temperature_c": "Temperature, °C",
+}
 
 
 def conversion_facts(record: dict[str, Any]) -> list[Fact]:
@@ -52,9 +64,39 @@ def evaluation_facts(records: Sequence[dict[str, Any]]) -> list[Fact]:
     return facts
 
 
+def comparison_facts(record: dict[str, Any]) -> list[Fact]:
+    """Files, data and preprocessing of two compared models."""
+    split = f", {record['split']} split" if record["split"] else ""
+    facts: list[Fact] = [("Measured on", f"{n.noun(record['samples'], 'image')} of {record['data']}{split}")]
+    for number, side in (("First", "float"), ("Second", "quantized")):
+        model, choice = record[side], (record.get("preprocess") or {}).get(side)
+        facts += [(f"{number} model", model["model"]), (f"{number} model, SHA-256", model["sha256"])]
+        if choice:
+            facts.append((f"{number} model, preprocessing", f"{choice['source']}: {choice['detail']}"))
+    if record["mcnemar"]:
+        facts.append(("McNemar's test", record["mcnemar"]["method"]))
+    facts += [("Note", note) for note in record.get("notes", [])]
+    skipped = record.get("skipped_images", [])
+    facts += [("Could not be read", f"{item['image']}: {item['reason']}") for item in skipped[:_SKIPPED]]
+    return [*facts, *([("", f"and {len(skipped) - _SKIPPED} more")] if len(skipped) > _SKIPPED else [])]
+
+
 def benchmark_facts(records: Sequence[dict[str, Any]]) -> list[Fact]:
-    """Hashes of timed models; the machine once where it is the same."""
-    facts = [(f"{n.file_name(record['model'])}, SHA-256", record["sha256"]) for record in records]
+    """Hashes of timed models and what they ran on; the machine once where it is the same."""
+    facts: list[Fact] = []
+    for record in records:
+        name, warmup = n.file_name(record["model"]), record.get("warmup")
+        facts.append((f"{name}, SHA-256", record["sha256"]))
+        if record.get("input"):
+            facts.append((f"{name}, input", record["input"]))
+        if warmup:
+            state = "until it was steady" if warmup["steady"] else "but it was not steady yet"
+            facts.append(
+                (
+                    f"{name}, {n.noun(record['threads'], 'thread')}",
+                    f"{n.noun(warmup['runs'], 'run')} of warm-up, {state}",
+                )
+            )
     seen: list[list[Fact]] = []
     for record in records:
         machine = machine_facts(record["machine"], record["versions"])
@@ -62,6 +104,47 @@ def benchmark_facts(records: Sequence[dict[str, Any]]) -> list[Fact]:
             seen.append(machine)
             facts += machine
     return list(dict.fromkeys(facts))
+
+
+def training_facts(record: dict[str, Any]) -> list[Fact]:
+    """File, data, options and machine of a training."""
+    return [
+        ("Model", record["model"]),
+        ("Model, SHA-256", record["sha256"]),
+        ("File size", n.size_exact(record["size_bytes"])),
+        ("Architecture", f"{record['arch']}, {n.noun(record['parameters'], 'parameter')}"),
+        ("Preprocessing", record["preprocess_spec"]),
+        ("Pictures", n.plain(record["pictures"])),
+        *(
+            (key.replace("_", " ").capitalize(), n.plain(value))
+            for key, value in record["options"].items()
+            if value is not None
+        ),
+        ("Device", record["device"]),
+        ("Time", n.seconds(record["seconds"])),
+        ("Logs", record["logs"]),
+        *([("Versions", n.plain(record["versions"]))] if record["versions"] else []),
+    ]
+
+
+def camera_facts(record: dict[str, Any]) -> list[Fact]:
+    """Source, counts and state of the board."""
+    facts = [
+        ("Source", record.get("source")),
+        ("Model", record.get("model")),
+        ("Threads", n.count(record["threads"])),
+        ("Frames", f"{n.count(record['frames'])} in {n.seconds(record['seconds'])}"),
+        ("Dropped", n.noun(record["dropped"], "frame")),
+        ("Could not be decoded", n.noun(record["skipped"], "frame")),
+        ("Reconnects", n.count(record["reconnects"])),
+        *((name, n.milliseconds(record["stages"][key])) for name, key in _CAMERA_STAGES.items()),
+        ("Temperature, °C", None if record["temperature_c"] is None else n.decimal(record["temperature_c"], 1)),
+        ("Highest temperature, °C", None if record["hottest_c"] is None else n.decimal(record["hottest_c"], 1)),
+        ("Slowed down", None if record["throttled"] is None else n.plain(record["throttled"] or "no")),
+        ("Uncertain pictures saved", None if "saved" not in record else n.count(record["saved"])),
+        ("Left out of the recording", None if "left_out" not in record else n.noun(record["left_out"], "picture")),
+    ]
+    return [(term, value) for term, value in facts if value]
 
 
 def sensitivity_facts(record: dict[str, Any]) -> list[Fact]:

@@ -2,8 +2,10 @@
 
 import math
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
+T = TypeVar("T")
 NONE: Final = "—"
 SPACE: Final = "\u00a0"  # between a number and its unit, so that a line never breaks there
 _MINUS: Final = "\u2212"
@@ -105,6 +107,11 @@ def significant(value: float) -> str:
     return f"{value:,.{max(0, digits)}f}"
 
 
+def p_value(value: float) -> str:
+    """A p-value: "0.041", "< 0.001"."""
+    return f"{value:.3f}" if value >= 0.001 else f"<{SPACE}0.001"
+
+
 def divide(numerator: float | None, denominator: float | None) -> float | None:
     """The quotient, or None where a part is missing, or the denominator is 0 or next to it."""
     if numerator is None or not denominator:
@@ -127,6 +134,26 @@ def change(before: float | None, after: float | None, better: str, worse: str) -
 def file_name(path: str) -> str:
     """The last part of a path of any system; never empty."""
     return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or path or NONE
+
+
+def tell_apart(paths: Sequence[str]) -> list[str]:
+    """Short names of files: the words in which their names differ, as "float" and "int8"; else the whole names."""
+    names = [file_name(path) for path in paths]
+    words = [re.split(r"[-_. ]+", name.rpartition(".")[0] or name) for name in names]
+    shortest = min((len(item) for item in words), default=0)
+    start = next((place for place in range(shortest) if len({item[place] for item in words}) > 1), shortest)
+    rest = [item[start:] for item in words]
+    shortest = min((len(item) for item in rest), default=0)
+    end = next((place for place in range(shortest) if len({item[-1 - place] for item in rest}) > 1), shortest)
+    short = ["-".join(item[: len(item) - end]) for item in rest]
+    return short if len(set(short)) == len(names) > 1 and all(short) and (start or end) else names
+
+
+def spread(items: Sequence[T], limit: int) -> Sequence[T]:
+    """At most `limit` items, evenly spaced, the first and the last among them."""
+    if len(items) <= limit:
+        return items
+    return [items[round(index * (len(items) - 1) / (limit - 1))] for index in range(limit)]
 
 
 def clip(text: str, length: int) -> str:

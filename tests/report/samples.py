@@ -5,9 +5,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from edgecnn.report.schema import SCHEMAS, Maybe
+from edgecnn.report.schema import SCHEMAS
+from edgecnn.report.shapes.evaluate import METRICS
+from edgecnn.report.shapes.kinds import Each, Maybe
 
 LABELS = ["cat", "dog", "bird"]
+FLOAT, OUTPUT = "fa" * 32, "01" * 32  # SHA-256 of the float model of a conversion, and of its output
 PICTURE = "data:image/jpeg;base64,/9j/4AAQSkZJRg=="
 MACHINE = {"cpu": "Some CPU", "cores": 4, "governor": None, "load": 0.5}
 VERSIONS = {"edgecnn": "0.1.0", "ai-edge-litert": "2.3.0"}
@@ -95,14 +98,14 @@ def example(label: str | None = "cat", before: str = "cat", after: str = "dog", 
 
 def conversion(**changes: Any) -> Record:
     """A `convert` record with everything in it: 3.2 times smaller, 2.5 times faster, 85.0 to 84.2 % top-1."""
-    before = evaluation()
-    after = evaluation([[29, 6, 5], [5, 33, 2], [1, 0, 39]])
+    before = evaluation(sha256=FLOAT)
+    after = evaluation([[29, 6, 5], [5, 33, 2], [1, 0, 39]], sha256=OUTPUT)
     record: Record = {
         "schema": "edgecnn.convert/1",
         "model": "models/pets.keras",
         "model_sha256": "ef" * 32,
         "output": "out/pets_int8.tflite",
-        "sha256": "01" * 32,
+        "sha256": OUTPUT,
         "size_bytes": 98_496,
         "float_size_bytes": 318_144,
         "gzip_bytes": 81_400,
@@ -151,7 +154,7 @@ def conversion(**changes: Any) -> Record:
         "machine": MACHINE,
         "versions": VERSIONS,
         "evaluation": {"float": before, "output": after},
-        "benchmark": [benchmark(0.25), benchmark(0.1)],
+        "benchmark": [benchmark(0.25, sha256=FLOAT), benchmark(0.1, sha256=OUTPUT)],
         "examples": [
             example("dog", "dog", "dog"),
             example("cat", "dog", "cat"),
@@ -239,10 +242,12 @@ def _labels(classes: int) -> st.SearchStrategy[list[str]]:
 
 
 def _shape(shape: Any, labels: list[str]) -> st.SearchStrategy[Any]:
-    if shape is SCHEMAS["evaluate"]:
-        return _evaluation(labels)
+    if shape is SCHEMAS["evaluate"] or shape is METRICS:
+        return _evaluation(labels, shape)
     if isinstance(shape, Maybe):
         return st.none() | _shape(shape.shape, labels)
+    if isinstance(shape, Each):
+        return st.dictionaries(_TEXT, _shape(shape.shape, labels), max_size=3)
     if isinstance(shape, dict):
         needed = {key: _shape(inner, labels) for key, inner in shape.items() if not key.endswith("?")}
         optional = {key[:-1]: _shape(inner, labels) for key, inner in shape.items() if key.endswith("?")}
@@ -254,12 +259,10 @@ def _shape(shape: Any, labels: list[str]) -> st.SearchStrategy[Any]:
     return _KINDS[shape]
 
 
-def _evaluation(labels: list[str]) -> st.SearchStrategy[Record]:
+def _evaluation(labels: list[str], shape: Record) -> st.SearchStrategy[Record]:
     """An evaluation has as many classes everywhere as it has labels."""
-    parts = {
-        key: shape for key, shape in SCHEMAS["evaluate"].items() if key not in ("labels", "confusion", "per_class")
-    }
-    entry = SCHEMAS["evaluate"]["per_class"][0]
+    parts = {key: inner for key, inner in shape.items() if key not in ("labels", "confusion", "per_class")}
+    entry = shape["per_class"][0]
     count = len(labels)
     return st.tuples(_shape(parts, labels), _shape(entry, labels), _COUNT, _COUNT).map(
         lambda drawn: (

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edgecnn.report import charts
+from edgecnn.report import axes, charts
 from edgecnn.report import numbers as n
 from tests.report import samples
 
@@ -30,7 +30,8 @@ def test_stages_lie_end_to_end() -> None:
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_an_axis_of_shares_holds_its_values_with_few_round_ticks(one: float, two: float) -> None:
-    ticks, low, high = charts.percent_axis(min(one, two), max(one, two))
+    axis = axes.percent_axis(min(one, two), max(one, two))
+    ticks, low, high = axis.ticks, axis.low, axis.high
     assert -1e-9 <= low <= min(one, two) + 1e-9
     assert max(one, two) - 1e-9 <= high <= 1 + 1e-9
     assert 2 <= len(ticks) <= 6
@@ -52,7 +53,8 @@ def test_dots_are_placed_on_their_axis() -> None:
 @example(-0.52, 0.64)
 def test_an_axis_of_points_holds_its_values_with_few_round_ticks(one: float, two: float) -> None:
     low, high = sorted((one, two))
-    ticks, start, end = charts.points_axis(low, high)
+    axis = axes.points_axis(low, high)
+    ticks, start, end = axis.ticks, axis.low, axis.high
     slack = 1e-6 * (end - start)
     assert start - slack <= low <= high <= end + slack
     assert 2 <= len(ticks) <= 9

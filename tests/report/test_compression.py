@@ -6,10 +6,11 @@ import pytest
 
 from edgecnn.report import compression
 from edgecnn.report import numbers as n
+from edgecnn.report.blocks import Table
 from tests.report import compressed, samples
 
 
-def texts(table: compression.Table | None) -> list[list[str]]:
+def texts(table: Table | None) -> list[list[str]]:
     """Every cell as it is written, its note in brackets."""
     assert table is not None
     assert all(len(row) == len(table.heads) for row in table.rows)

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import MissingExtraError
+from edgecnn.report import html
 from edgecnn.report import numbers as n
 from edgecnn.report.html import render_html
-from tests.report import compressed, samples
+from tests.report import compressed, measured, samples
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 DRAWN = {"path", "rect", "circle"}  # SVG elements that the templates close themselves
@@ -71,10 +72,11 @@ class Page(HTMLParser):
 
 ALL = [
     *(samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()),
-    *(compressed.compressed(), compressed.sensitivity()),
+    *(compressed.compressed(), compressed.sensitivity(), *measured.EVERYTHING),
 ]
 SINGLE = [pytest.param([record], id=record["schema"]) for record in ALL]
-ALONE = ("edgecnn.convert/1", "edgecnn.demo/1", "edgecnn.sensitivity/1")  # each record has a section of its own
+# Each of these records has a section of its own.
+ALONE = [f"edgecnn.{kind}/1" for kind in ("convert", "compare", "sensitivity", "train", "camera", "demo")]
 
 
 def check(text: str) -> Page:
@@ -120,7 +122,8 @@ def test_every_kind_of_record_has_its_section(records: list[dict[str, Any]]) -> 
     page = check(render_html(records))
     alone = sum(record["schema"] in ALONE for record in records)
     others = {record["schema"] for record in records} - set(ALONE)
-    assert len(page.all("section")) == alone + len(others)
+    opening = len(records) > 1  # they are of the same models
+    assert len(page.all("section")) == alone + len(others) + opening
 
 
 def test_the_page_opens_with_the_verdict() -> None:
@@ -305,14 +308,26 @@ def test_models_of_one_name_are_told_apart() -> None:
     assert "pets.tflite, 2 threads (3)" in text
 
 
-def test_a_run_of_ten_classes_and_24_thumbnails_stays_small() -> None:
+def test_a_run_of_ten_classes_with_everything_stays_small() -> None:
     labels = [f"class {index}" for index in range(10)]
     confusion = [[80 if row == column else 2 for column in range(10)] for row in range(10)]
-    evaluation = samples.evaluation(confusion, labels)
+    evaluation = samples.evaluation(confusion, labels, calibration=measured.calibration())
     picture = "data:image/jpeg;base64," + "A" * 12_000
-    examples = [samples.example("class 1", "class 1", "class 2", thumbnail=picture)] * 24
-    text = render_html([samples.conversion(evaluation={"float": evaluation, "output": evaluation}, examples=examples)])
-    assert len(text.encode()) - 24 * 12_000 < 150_000
+    examples = [samples.example("class 1", "class 1", "class 2", thumbnail=picture)] * 100
+    flips = [measured.flip(thumbnail=picture)] * 100
+    whole = compressed.compressed(evaluation={"float": evaluation, "output": evaluation}, examples=examples)
+    text = render_html([whole, measured.comparison(flips=flips), *[evaluation] * 4, *[measured.full_benchmark()] * 4])
+    pictures = text.count("data:image/jpeg") * len(picture)
+    assert len(text.encode()) - pictures < 700_000
+    assert len(text.encode()) < 3_000_000
+
+
+def test_every_chart_says_what_it_shows() -> None:
+    page = check(render_html([*ALL, compressed.compressed(architecture=measured.ARCHITECTURE)]))
+    drawings = [attributes for attributes in page.all("svg") if attributes.get("role") == "img"]
+    told = [text for tag, text in page.texts if tag == "desc"]
+    assert len(told) == len(page.all("desc")) == len(drawings)
+    assert len(drawings) == len(page.all("figcaption")) + 1  # the card of a prediction has its name as heading
 
 
 def test_the_same_records_give_the_same_page() -> None:
@@ -327,6 +342,7 @@ def test_jinja_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
+    html._page.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without_jinja)
     with pytest.raises(MissingExtraError, match=r"^Jinja2 is not installed; type: pip install 'edgecnn\[report\]'$"):
         render_html(ALL)

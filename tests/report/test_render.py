@@ -14,11 +14,11 @@ from edgecnn.errors import ResultError
 from edgecnn.report import numbers as n
 from edgecnn.report.render import FORMATS, render
 from edgecnn.report.results import parse_results
-from tests.report import compressed, samples
+from tests.report import compressed, measured, samples
 
 ALL = [
     *(samples.conversion(), samples.evaluation(), samples.benchmark(), samples.prediction(), samples.demo()),
-    *(compressed.compressed(), compressed.sensitivity()),
+    *(compressed.compressed(), compressed.sensitivity(), *measured.EVERYTHING),
 ]
 SOME = st.lists(samples.records(), min_size=1, max_size=2)
 SLOWLY = settings(
@@ -108,6 +108,58 @@ def test_markdown_tells_stages_rungs_and_layers() -> None:
     assert "\n## Layers of pets.keras\n" in text
 
 
+def test_csv_holds_every_new_number_of_an_evaluation_and_a_comparison() -> None:
+    table = rows([measured.full_evaluation(), measured.comparison()])
+    assert value(table, record="1", metric="f1_weighted") == 0.863
+    assert value(table, record="1", metric="ece_ci95_high") == 0.07
+    assert value(table, record="1", metric="class_roc_auc", item="cat") == 0.95
+    assert value(table, record="1", metric="roc_tpr", item="point 3") == 0.9
+    assert value(table, record="1", metric="bin_count", item="0.9333 to 1") == 70
+    assert (
+        value(table, record="2", name="out/pets-float.tflite -> out/pets-int8.tflite", metric="mcnemar_p_value")
+        == 0.0081
+    )
+    assert value(table, record="2", side="quantized", metric="top1_ci95_low") == 0.8076
+    assert value(table, record="2", metric="drop_ci95_high") == 3.07
+    assert value(table, record="2", metric="class_recall_change_pp", item="bird") == -4
+    assert value(table, record="2", metric="drift_count", item="from -0.01") == 900
+
+
+def test_csv_holds_every_new_number_of_benchmarks_trainings_and_runs() -> None:
+    conversion = samples.conversion(architecture=measured.ARCHITECTURE, confidence=measured.CONFIDENCE)
+    table = rows([measured.full_benchmark(), measured.training(), measured.camera(), conversion])
+    assert value(table, record="1", metric="ratio_ci95_low") == 2.4
+    assert value(table, record="1", metric="operator_ms", item="1 ADD layer_1") == 0.05
+    assert value(table, record="1", metric="sustained_temperature_c", item="second 5") == 50
+    assert value(table, record="1", metric="gate_passed", item="p50>+10%") == 0
+    assert value(table, record="1", metric="peak_share") == 0.625
+    assert value(table, record="2", metric="epoch_val_accuracy", item="epoch 2") == 0.55
+    assert value(table, record="2", metric="pictures", item="train") == 1439
+    assert value(table, record="2", metric="top1") == pytest.approx(0.85)
+    assert value(table, record="3", metric="label_frames", item="unknown") == 100
+    assert value(table, record="3", metric="read_ms") == 4.6
+    assert value(table, record="4", side="output", metric="confidence_temperature") == 1.412
+    assert value(table, record="4", side="output", metric="layer_macs", item="stem") == 442_368
+
+
+def test_markdown_has_the_figures_of_what_it_cannot_draw() -> None:
+    text = render([measured.full_evaluation(), *measured.EVERYTHING], "md").replace(n.SPACE, " ")
+    for title in (
+        "Reliability of",
+        "Most frequent mistakes of",
+        "The long run of",
+        "Images with another label",
+        "All 3 classes in figures, the largest loss of recall first",
+        "All epochs in figures",
+        "Frames with each label",
+    ):
+        assert f"\n#### {title}" in text
+    assert "| 1.jpg | cat | cat 61 % | dog 55 % |" in text
+    assert "| 10 | 0.2000 | 0.3100 | 92.00 % | 91.00 % | 0.0001 | 1.5 s |" in text
+    assert "| 0 CONV\\_2D (layer\\_0) | 0.100 ms | 54.5 % | 1,000,000 | 10.0 |" in text
+    assert "## All together" in text
+
+
 def test_csv_leaves_out_what_was_not_measured() -> None:
     metrics = {row["metric"] for row in rows([samples.scored(None, None, benchmark=None)])}
     assert not metrics & {"top1", "drop_pp", "p50_ms"}
@@ -120,7 +172,12 @@ def test_markdown_says_the_verdict_and_has_every_section() -> None:
     assert "| File size | 318,144 B | 98,496 B | 3.2 × smaller |" in text
     assert "| cat | dog | 6 | 6 | 40 |" in text
     assert "| photos" not in text
-    for heading in ("## Evaluation", "## Benchmark", "## Predictions", "## Clip, frame by frame"):
+    for heading in (
+        "## Evaluation",
+        "## Benchmark",
+        "## Predictions",
+        "## Clip, frame by frame",
+    ):
         assert f"\n{heading}\n" in text
 
 

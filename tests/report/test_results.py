@@ -9,7 +9,9 @@ from hypothesis import given
 from edgecnn.errors import ResultError
 from edgecnn.report.results import parse_results, read_results
 from edgecnn.report.schema import check_record
-from tests.report import compressed, samples
+from tests.report import compressed, measured, samples
+
+COUNT = "a whole number from 0 to 1e15"
 
 
 def changed(record: dict[str, Any], path: str, value: Any) -> str:
@@ -54,6 +56,29 @@ def test_a_record_within_the_schema_is_accepted_as_it_is(record: dict[str, Any])
         (samples.prediction(), "thumbnail", "http://example.com/a.jpg", "a data:image/…;base64 picture"),
         (samples.prediction(), "thumbnail", "data:image/svg+xml;base64,AAAA", "a data:image/…;base64 picture"),
         (samples.demo(), "frames.0", 7, "an object"),
+        (measured.full_evaluation(), "calibration.bins.0.low", 2, "a number from 0 to 1"),
+        (measured.full_evaluation(), "averages.weighted.f1", "1", "a number from 0 to 1"),
+        (measured.full_evaluation(), "curves.roc.1", [0.5], "a list of 2"),
+        (measured.full_evaluation(), "intervals.ece.1", None, "a number from 0 to 1"),
+        (measured.comparison(), "flips.0.quantized.score", -1, "a number from 0 to 1"),
+        (measured.comparison(), "mcnemar.only_float", 1.5, "a whole number from 0 to 1e15"),
+        (measured.comparison(), "drift.histogram.0.1", "many", "a whole number from 0 to 1e15"),
+        (measured.comparison(), "flips.0.thumbnail", "a.jpg", "a data:image/…;base64 picture"),
+        (measured.full_benchmark(), "ratio.ci95", [1], "a list of 2"),
+        (measured.full_benchmark(), "profile.operators.2.ms", None, "a number from 0 to 1e15"),
+        (measured.full_benchmark(), "sustained.0.throttled", 1, "true or false"),
+        (measured.full_benchmark(), "gate.1.passed", "yes", "true or false"),
+        (measured.training(), "history.3.accuracy", 85, "a number from 0 to 1"),
+        (measured.training(), "evaluation.top1", 85, "a number from 0 to 1"),
+        (measured.camera(), "throttled", "now", "a list"),
+        (measured.camera(), "labels", ["cat"], "an object"),
+        (samples.conversion(architecture=measured.ARCHITECTURE), "architecture.layers.0.output.0", -1, COUNT),
+        (
+            samples.conversion(confidence=measured.CONFIDENCE),
+            "confidence.temperature",
+            "hot",
+            "a number from 0 to 1e15",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(record: dict[str, Any], path: str, value: Any, words: str) -> None:
@@ -73,6 +98,9 @@ def test_a_wrong_value_is_named_with_its_key(record: dict[str, Any], path: str, 
         (samples.evaluation(), "confusion.1", [1, 2], "expected confusion to be 3 by 3, one row a label, got"),
         (samples.evaluation(), "per_class", [], "expected 3 entries in per_class, got 0"),
         (samples.evaluation(), "model", ["x" * 100], "expected model to be a text, got ['" + 55 * "x" + "..."),
+        (measured.training(), "evaluation.confusion", [[1]], "expected confusion to be 3 by 3, one row a label, got"),
+        (measured.comparison(), "mcnemar.method", ..., "the key mcnemar.method is missing; write the file again"),
+        (measured.camera(), "labels", {"cat": -1}, "expected labels.'cat' to be a whole number from 0 to 1e15, got -1"),
     ],
 )
 def test_a_record_that_does_not_hang_together_is_refused(
@@ -87,8 +115,9 @@ def test_a_record_that_does_not_hang_together_is_refused(
     ("text", "message"),
     [
         ('{"schema": "edgecnn.convert/2"}', "edgecnn.convert/2 was written by a newer edgecnn; this release reads /1"),
+        ('{"schema": "edgecnn.train/2"}', "edgecnn.train/2 was written by a newer edgecnn; this release reads /1"),
         ('{"schema": "edgecnn.convert/0"}', "edgecnn.convert/0 does not exist; this release reads /1"),
-        ('{"schema": "edgecnn.compare/1"}', "edgecnn.compare/1 cannot be reported; expected one of convert, evaluate"),
+        ('{"schema": "edgecnn.inspect/1"}', "edgecnn.inspect/1 cannot be reported; expected one of convert, evaluate"),
         ('{"schema": "other"}', "expected a results record with a schema key such as 'edgecnn.convert/1', got 'other'"),
         ('{"schema": 1}', "expected a results record with a schema key such as 'edgecnn.convert/1', got 1"),
         ("{}", "expected a results record with a schema key such as 'edgecnn.convert/1', got {}"),

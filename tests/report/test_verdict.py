@@ -7,13 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.report import numbers as n
-from edgecnn.report.verdict import (
-    judge_benchmarks,
-    judge_clip,
-    judge_conversion,
-    judge_evaluations,
-    judge_sensitivity,
-)
+from edgecnn.report.sections.benchmark import judge_benchmarks
+from edgecnn.report.sections.evaluation import judge_evaluations
+from edgecnn.report.sections.live import judge_clip
+from edgecnn.report.sections.sensitivity import judge_sensitivity
+from edgecnn.report.verdict import judge_conversion
 from tests.report import compressed, samples
 from tests.report.samples import benchmark, scored
 
