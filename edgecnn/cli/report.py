@@ -17,12 +17,16 @@ from edgecnn.cli.output import note, write_text
     help="Default: by the output's ending, else html.",
 )
 def command(results: tuple[Path, ...], output: Path, form: str | None) -> None:
-    """Turn JSON results of convert, sensitivity, evaluate, benchmark and predict into one report.
+    """Turn JSON results of one or several runs into one report.
+
+    Results of train, convert, sensitivity, evaluate, compare, benchmark, predict and camera are taken. What belongs to
+    one model, by the SHA-256 of its file, is told together.
 
     \b
     Examples:
-      edgecnn evaluate model.tflite --data photos/ --json > run.json
-      edgecnn report run.json -o report.html
+      edgecnn compare float.tflite int8.tflite --data photos/ --json > flips.json
+      edgecnn benchmark float.tflite int8.tflite --json > speed.json
+      edgecnn report flips.json speed.json -o report.html
     """
     from edgecnn.report.render import render
     from edgecnn.report.results import read_results

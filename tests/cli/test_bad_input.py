@@ -14,12 +14,17 @@ NO_MODEL = "is no model: expected a Keras .keras or .h5 file, a SavedModel folde
 WITH_MODEL = {
     "convert": "{} -o out.tflite --data data --preprocess raw",
     "evaluate": "{} --data data --labels labels.txt --preprocess raw",
+    "compare": "{} int8.tflite --data data --labels labels.txt --preprocess raw",
     "benchmark": "{} --runs 1",
     "predict": "{} red.png --labels labels.txt --preprocess raw",
     "camera": "{} --source flat --labels labels.txt --preprocess raw --events e.jsonl --record out.avi",
     "inspect": "{}",
 }
-WITH_DATA = {"convert": "convert float.tflite -o out.tflite --data", "evaluate": "evaluate int8.tflite --data"}
+WITH_DATA = {
+    "convert": "convert float.tflite -o out.tflite --data",
+    "evaluate": "evaluate int8.tflite --data",
+    "compare": "compare int8.tflite int8.tflite --data",
+}
 
 
 def words(command: str, model: str) -> list[str]:

@@ -26,7 +26,8 @@ CONVERT = "-o out.tflite --data data --preprocess raw"
 WORKS = [
     "predict int8.tflite red.png",
     "evaluate int8.tflite --data data",
-    "benchmark int8.tflite --runs 2",
+    "compare int8.tflite int8.tflite --data data",
+    "benchmark int8.tflite --runs 2 --profile",
     "inspect int8.tflite",
     "camera int8.tflite --source flat --max-frames 2",
     "doctor",

@@ -13,6 +13,17 @@ Run = Callable[..., Result]
 COMMANDS = {
     "convert": ("convert", "float.tflite", "-o", "out.tflite", "--data", "data", "--preprocess", "raw"),
     "evaluate": ("evaluate", "int8.tflite", "--data", "data"),
+    "compare": (
+        "compare",
+        "float.tflite",
+        "int8.tflite",
+        "--data",
+        "data",
+        "--labels",
+        "labels.txt",
+        "--preprocess",
+        "raw",
+    ),
     "benchmark": ("benchmark", "int8.tflite", "float.tflite", "--runs", "4"),
     "predict": ("predict", "int8.tflite", "red.png"),
 }
@@ -29,7 +40,7 @@ def is_report(text: str, form: str) -> bool:
     if form == "csv":
         return len(list(csv.DictReader(io.StringIO(text)))) > 10
     if form == "json":
-        return len(json.loads(text)) == 5  # the benchmark has two
+        return len(json.loads(text)) == 6  # the benchmark has two
     return text.lower().startswith("<!doctype html>" if form == "html" else "# ")
 
 

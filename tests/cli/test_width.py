@@ -18,6 +18,8 @@ SHOWN = [
     ("convert", "float.tflite", "-o", "out.tflite", "--data", "data", "--preprocess",
      "mean=103.939,116.779,123.68,std=57.375,57.12,58.395,rgb,letterbox,nearest"),
     ("evaluate", "int8.tflite", "float.tflite", "--data", "data"),
+    ("compare", "float.tflite", "int8.tflite", "--data", "data", "--labels", "labels.txt", "--preprocess", "raw"),
+    ("benchmark", "int8.tflite", "--profile", "--sustained", "1", "--runs", "3"),
     ("benchmark", "int8.tflite", "float.tflite", "--threads", "1,2", "--runs", "3"),
     ("predict", "int8.tflite", "red.png"),
     ("camera", "int8.tflite", "--source", "flat", "--save-uncertain", "kept", "--threshold", "1"),
