@@ -27,10 +27,10 @@ measure: bootstrap calibration compare comparison confidence curves detect evalu
 measure: benchmark board gate latency machine memory peak profile ratio score sustained
 compress.channels: coupling gradients importance prune selection shrink
 compress: bias equalize ladder quantize ranges recipe rounding sensitivity
-report.shapes: benchmark compare convert evaluate kinds live train
+report.shapes: about benchmark compare convert evaluate kinds live train
 report: axes blocks charts numbers plots results schema
 report: architecture calibration classes comparison compression curves gallery method models pareto verdict
-report.sections: benchmark comparing conversion evaluation live quality sensitivity summary training
+report.sections: about benchmark comparing conversion evaluation live quality sensitivity summary training
 report: document html markdown render tables values
 camera: camera capture figures folder frame labeller observation picamera reader smoothing source threads
 sinks: annotate events recording uncertain window worker

@@ -26,6 +26,7 @@ def command(model: Path, labels: Path | None, preprocess: str | None, allow_unsa
       edgecnn inspect model.tflite
       edgecnn inspect model.keras --json
     """
+    from edgecnn.bundle.architecture import architecture
     from edgecnn.bundle.bundle import open_bundle
     from edgecnn.bundle.tflite import describe
     from edgecnn.files import sha256_path
@@ -44,6 +45,8 @@ def command(model: Path, labels: Path | None, preprocess: str | None, allow_unsa
         "ops": info.ops,
         "head": card.head if card else info.head,
         "parameters": info.parameters,
+        "macs": info.macs,
+        "architecture": architecture(content),
         "sparsity": round(info.sparsity, 6),
         "labels": list(names or bundle.labels),
         "preprocess": _preprocess(content, bundle, spec, str(model)),
@@ -95,6 +98,7 @@ def _show(record: dict[str, Any]) -> None:
             click.echo(f"  {kind[:-1]:<12} {shape} {tensor['dtype']}{step}")
     click.echo(f"  {'head':<12} {record['head']}")
     click.echo(f"  {'parameters':<12} {record['parameters']:,} ({record['sparsity']:.1%} zeros)")
+    click.echo(f"  {'MACs':<12} {record['macs']:,} a picture")
     ops = ", ".join(f"{count} {name}" for name, count in record["ops"].items())
     for i, line in enumerate(_wrap(ops)):
         click.echo(f"  {'operations' if i == 0 else '':<12} {line}")

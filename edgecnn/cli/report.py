@@ -19,8 +19,7 @@ from edgecnn.cli.output import note, write_text
 def command(results: tuple[Path, ...], output: Path, form: str | None) -> None:
     """Turn JSON results of one or several runs into one report.
 
-    Results of train, convert, sensitivity, evaluate, compare, benchmark, predict and camera are taken. What belongs to
-    one model, by the SHA-256 of its file, is told together.
+    The results of every command are taken. What belongs to one model, by the SHA-256 of its file, is told together.
 
     \b
     Examples:

@@ -6,6 +6,7 @@ from typing import Any
 from edgecnn.report import numbers as n
 from edgecnn.report.blocks import Section
 from edgecnn.report.schema import kind_of
+from edgecnn.report.sections.about import inspected, installation
 from edgecnn.report.sections.benchmark import benchmarks
 from edgecnn.report.sections.comparing import comparison
 from edgecnn.report.sections.conversion import conversion
@@ -35,4 +36,6 @@ def sections_of(records: Sequence[dict[str, Any]]) -> list[Section]:
     found += [benchmarks(kinds["benchmark"])] if "benchmark" in kinds else []
     found += [camera(record) for record in kinds.get("camera", [])]
     found += [predictions(kinds["predict"])] if "predict" in kinds else []
-    return found + [demo(record) for record in kinds.get("demo", [])]
+    found += [demo(record) for record in kinds.get("demo", [])]
+    found += [inspected(record) for record in kinds.get("inspect", [])]
+    return found + [installation(record) for record in kinds.get("doctor", [])]

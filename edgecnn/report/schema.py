@@ -4,6 +4,7 @@ import re
 from typing import Any, Final
 
 from edgecnn.errors import ResultError
+from edgecnn.report.shapes.about import DOCTOR, INSPECT
 from edgecnn.report.shapes.benchmark import BENCHMARK
 from edgecnn.report.shapes.compare import COMPARE
 from edgecnn.report.shapes.convert import CONVERT, SENSITIVITY
@@ -23,6 +24,8 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "predict": PREDICT,
     "camera": CAMERA,
     "demo": DEMO,
+    "inspect": INSPECT,
+    "doctor": DOCTOR,
 }
 
 

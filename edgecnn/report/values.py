@@ -298,6 +298,19 @@ def _demo(record: dict[str, Any]) -> Iterator[Value]:
             yield "", "right", item, int(frame["truth"] == frame["label"]), ""
 
 
+def _inspection(record: dict[str, Any]) -> Iterator[Value]:
+    for metric, unit in (("size_bytes", "B"), ("parameters", ""), ("macs", ""), ("sparsity", "share")):
+        yield "", metric, "", record.get(metric), unit
+    for name, count in record["ops"].items():
+        yield "", "operators", name, count, ""
+
+
+def _installation(record: dict[str, Any]) -> Iterator[Value]:
+    yield "", "works", "", int(record["runtime"]["works"]), ""
+    for item in record["packages"]:
+        yield "", "installed", item["package"], int(item["version"] is not None), ""
+
+
 _VALUES: Final = {
     "convert": _conversion,
     "evaluate": _evaluation,
@@ -308,4 +321,6 @@ _VALUES: Final = {
     "predict": _prediction,
     "demo": _demo,
     "sensitivity": _sensitivity,
+    "inspect": _inspection,
+    "doctor": _installation,
 }

@@ -26,6 +26,8 @@ COMMANDS = {
     ),
     "benchmark": ("benchmark", "int8.tflite", "float.tflite", "--runs", "4"),
     "predict": ("predict", "int8.tflite", "red.png"),
+    "inspect": ("inspect", "int8.tflite"),
+    "doctor": ("doctor",),
 }
 
 
@@ -40,7 +42,7 @@ def is_report(text: str, form: str) -> bool:
     if form == "csv":
         return len(list(csv.DictReader(io.StringIO(text)))) > 10
     if form == "json":
-        return len(json.loads(text)) == 6  # the benchmark has two
+        return len(json.loads(text)) == 8  # the benchmark has two
     return text.lower().startswith("<!doctype html>" if form == "html" else "# ")
 
 

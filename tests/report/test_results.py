@@ -117,7 +117,7 @@ def test_a_record_that_does_not_hang_together_is_refused(
         ('{"schema": "edgecnn.convert/2"}', "edgecnn.convert/2 was written by a newer edgecnn; this release reads /1"),
         ('{"schema": "edgecnn.train/2"}', "edgecnn.train/2 was written by a newer edgecnn; this release reads /1"),
         ('{"schema": "edgecnn.convert/0"}', "edgecnn.convert/0 does not exist; this release reads /1"),
-        ('{"schema": "edgecnn.inspect/1"}', "edgecnn.inspect/1 cannot be reported; expected one of convert, evaluate"),
+        ('{"schema": "edgecnn.explain/1"}', "edgecnn.explain/1 cannot be reported; expected one of convert, evaluate"),
         ('{"schema": "other"}', "expected a results record with a schema key such as 'edgecnn.convert/1', got 'other'"),
         ('{"schema": 1}', "expected a results record with a schema key such as 'edgecnn.convert/1', got 1"),
         ("{}", "expected a results record with a schema key such as 'edgecnn.convert/1', got {}"),

@@ -79,7 +79,7 @@ _CALIBRATION: Final = {
     ],
 }
 # What of the network is in the output.
-_ARCHITECTURE: Final = {
+ARCHITECTURE: Final = {
     "input": ["count"],
     "parameters": "count",
     "macs": Maybe("count"),
@@ -89,7 +89,7 @@ _ARCHITECTURE: Final = {
     ],
 }
 # What temperature scaling did to the probabilities.
-_CONFIDENCE: Final = {
+CONFIDENCE: Final = {
     "temperature": "amount",
     "unknown_below": Maybe("share"),
     "kept_right": Maybe("share"),
@@ -124,8 +124,8 @@ CONVERT: Final[dict[str, Any]] = {
     "ladder?": Maybe(_LADDER),
     "macs?": Maybe("count"),
     "float_macs?": Maybe("count"),
-    "architecture?": Maybe(_ARCHITECTURE),
-    "confidence?": Maybe(_CONFIDENCE),
+    "architecture?": Maybe(ARCHITECTURE),
+    "confidence?": Maybe(CONFIDENCE),
     "sparsity": Maybe("share"),
     "labels": "count",
     "label_names": ["text"],

@@ -9,6 +9,7 @@ PREDICT: Final[dict[str, Any]] = {
     "image": "text",
     "predictions": [{"label": "text", "index": "count", "score": "share"}],
     "latency_ms": Maybe("amount"),
+    "unknown?": "flag",
     "thumbnail?": Maybe("picture"),
 }
 CAMERA: Final[dict[str, Any]] = {
