@@ -153,7 +153,7 @@ def test_inspect_shows_it(edgecnn: Run, place: Path) -> None:
     shown = edgecnn("inspect", "warm.tflite").stdout
     assert "  confidence   temperature 1.25, unknown below 40.0%, 240 images (val)\n" in shown
     with_confidence(place / "int8.tflite", place / "warm.tflite", temperature=1.25)
-    assert "  confidence   temperature 1.25, on 240 images (val)\n" in edgecnn("inspect", "warm.tflite").stdout
+    assert "  confidence   temperature 1.25, 240 images (val)\n" in edgecnn("inspect", "warm.tflite").stdout
     for name in ("int8.tflite", "float.tflite"):
         assert json.loads(edgecnn("inspect", name, "--json").stdout)["confidence"] is None
         assert "confidence" not in edgecnn("inspect", name).stdout
