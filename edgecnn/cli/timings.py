@@ -11,6 +11,8 @@ from edgecnn.cli.output import note, paragraph, size, table
 
 _OPERATORS: Final = 10  # of a profile, the slowest ones
 _COLUMNS: Final = 80
+_DISTURBED: Final = 0.05  # difference of the two ratios that is told
+_ENOUGH: Final = 20  # rounds whose 5 % point says something
 
 
 def show_benchmark(records: list[dict[str, Any]]) -> None:
@@ -37,6 +39,12 @@ def show_benchmark(records: list[dict[str, Any]]) -> None:
         title = f"{name}, {record['threads']} thread{'s' * (record['threads'] > 1)}"
         if record["warmup"]["runs"] and not record["warmup"]["steady"]:
             note(f"note: {title}: not steady after {record['warmup']['runs']} inferences of warm-up; see --warmup")
+        ratio = record.get("ratio")
+        if ratio and ratio["rounds"] >= _ENOUGH and abs(ratio["undisturbed"] / ratio["value"] - 1) > _DISTURBED:
+            note(
+                f"note: {title}: other work on this machine moved the ratio; by the 5 % points of the times, which it "
+                f"hardly touches, it is {ratio['undisturbed']:.2f}"
+            )
         if record.get("profile"):
             _show_profile(title, record)
         if record.get("sustained"):

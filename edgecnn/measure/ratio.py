@@ -1,10 +1,12 @@
 """How many times faster one model is than another that was timed in the same rounds, with an interval."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+_QUIET: Final = 5  # percent of the times, from below
 
 
 @dataclass(frozen=True)
@@ -13,16 +15,25 @@ class Ratio:
 
     Attributes:
         ci95: 95 % interval of `value`.
+        undisturbed: the same of the 5 % points of the times: what the machine does when nothing else is on it. Far from
+            `value`, other work slowed one of the two models more. A low point repeats where medians do not; source:
+            J. Chen and J. Revels, Robust benchmarking in noisy environments, arXiv 1608.04295 (2016).
         rounds: pairs of times that it comes from.
     """
 
     value: float
     ci95: tuple[float, float]
+    undisturbed: float
     rounds: int
 
     def to_dict(self) -> dict[str, Any]:
         """The `ratio` of a `benchmark` JSON record, without the name of the other model."""
-        return {"value": self.value, "ci95": list(self.ci95), "rounds": self.rounds}
+        return {
+            "value": self.value,
+            "ci95": list(self.ci95),
+            "undisturbed": self.undisturbed,
+            "rounds": self.rounds,
+        }
 
 
 def speed_ratio(
@@ -44,4 +55,5 @@ def speed_ratio(
     drawn = np.random.default_rng(seed).integers(0, rounds, (resamples, rounds))
     ratios = np.median(first[drawn], axis=1) / np.median(other[drawn], axis=1)
     low, high = np.percentile(ratios, (2.5, 97.5))
-    return Ratio(float(np.median(first) / np.median(other)), (float(low), float(high)), rounds)
+    quiet = np.percentile(first, _QUIET) / np.percentile(other, _QUIET)
+    return Ratio(float(np.median(first) / np.median(other)), (float(low), float(high)), float(quiet), rounds)

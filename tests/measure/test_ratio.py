@@ -56,7 +56,22 @@ def test_a_scale_changes_the_ratio_alone(first: list[float], factor: float, seed
     assert (same.value, same.ci95, same.rounds) == (1, (1, 1), len(first))
     assert (scaled.value, *scaled.ci95) == pytest.approx((factor,) * 3)
     assert scaled == speed_ratio(a, a / factor, resamples=50, seed=seed)
-    assert scaled.to_dict() == {"value": scaled.value, "ci95": list(scaled.ci95), "rounds": len(first)}
+    assert scaled.undisturbed == pytest.approx(factor)
+    assert scaled.to_dict() == {
+        "value": scaled.value,
+        "ci95": list(scaled.ci95),
+        "undisturbed": scaled.undisturbed,
+        "rounds": len(first),
+    }
+
+
+def test_what_slows_most_rounds_does_not_touch_the_undisturbed_ratio() -> None:
+    rng = np.random.default_rng(3)
+    first, other = 3 + 0.01 * rng.random(400), 1 + 0.01 * rng.random(400)
+    busy = rng.random(400) < 0.8
+    ratio = speed_ratio(np.where(busy, 1.3 * first, first), np.where(busy, 1.7 * other, other))
+    assert ratio.value == pytest.approx(3 * 1.3 / 1.7, rel=0.02)
+    assert ratio.undisturbed == pytest.approx(3, rel=0.02)
 
 
 @settings(deadline=None)

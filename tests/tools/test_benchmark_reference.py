@@ -58,13 +58,15 @@ def test_the_spread_of_a_ratio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     def our(*models: str, **options: int) -> list[dict[str, Any]]:
         value = next(values)
-        return [{"p50_ms": value, "ratio": None}, {"p50_ms": 1.0, "ratio": {"value": value, "ci95": [1.8, 2.2]}}]
+        ratio = {"value": value, "ci95": [1.8, 2.2], "undisturbed": (2 + value) / 2}
+        return [{"p50_ms": value, "ratio": None}, {"p50_ms": 1.0, "ratio": ratio}]
 
     monkeypatch.setattr(benchmark_reference, "our_timings", our)
-    assert repeat(["a", "b"], 3, **QUICK) == pytest.approx(2.1 / 1.9 - 1)
+    assert repeat(["a", "b"], 3, **QUICK) == pytest.approx(2.05 / 1.95 - 1)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "run 1: 2.0000 ms, 1.0000 ms, ratio 2.0000 (1.8000 to 2.2000)"
-    assert lines[-1] == "ratio 1.9000 to 2.1000: spread 10.53% over 3 runs"
+    assert lines[0] == "run 1: 2.0000 ms, 1.0000 ms, ratio 2.0000 (1.8000 to 2.2000), undisturbed 2.0000"
+    assert lines[-1] == "undisturbed 1.9500 to 2.0500: spread 5.13% over 3 runs"
+    assert lines[-2] == "ratio 1.9000 to 2.1000: spread 10.53% over 3 runs"
 
 
 def test_what_fails_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,12 @@ def _remarks(records: list[dict[str, Any]], rules: list[dict[str, Any]]) -> Iter
             name = f"{n.file_name(record['model'])} with {n.noun(record['threads'], 'thread')}"
             span = f"95{n.SPACE}% interval {n.ratio(low)} to {n.ratio(high)}"
             yield f"{name} is {n.ratio(ratio['value'])} as fast as {n.file_name(ratio['to'])} ({span}{chance})."
+            quiet = ratio.get("undisturbed")
+            if quiet and ratio["value"] and abs(quiet / ratio["value"] - 1) > _SAME:
+                yield (
+                    f"Other work on the machine moved that ratio: by the 5{n.SPACE}% points of the times, which it "
+                    f"hardly touches, it is {n.ratio(quiet)}."
+                )
     if len({n.plain(record["machine"].get("cpu")) for record in records}) > 1:
         yield "The models were measured on different machines: their latencies cannot be compared."
     if any(record["warmup"]["steady"] is False for record in records if record.get("warmup")):

@@ -59,6 +59,7 @@ BENCHMARK: Final[dict[str, Any]] = {
             "to_threads": "count",
             "value": "amount",
             "ci95": Maybe(("amount", "amount")),
+            "undisturbed?": "amount",
             "rounds": "count",
         }
     ),
