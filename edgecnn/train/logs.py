@@ -38,7 +38,10 @@ class Logs:
 
         self._folder = folder
         # What a killed process wrote beyond its last checkpoint is hidden behind the steps that are written again.
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) + 1)
+        # Names of event files tell seconds only: two runs within one would share a file, and the first be lost.
+        self._events = SummaryWriter(
+            str(folder / "tensorboard"), purge_step=len(history) + 1, filename_suffix=f".from{len(history) + 1}"
+        )
 
     def write(self, history: Sequence[EpochRecord]) -> None:
         """Add the last epoch."""
