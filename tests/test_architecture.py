@@ -22,7 +22,7 @@ spec
 bundle: architecture archive bundle card flatbuffer layers metadata pieces pooling probe tflite weights
 data: builtin dataset images parallel preprocess store
 runtime: classifier head interpreter
-keras_io: card export graph keras2 keras_ops load network rebuild safety
+keras_io: card export gradients graph keras2 keras_ops load network rebuild safety
 measure: bootstrap calibration compare comparison confidence curves detect evaluate examples intervals match metrics
 measure: benchmark board gate latency machine memory peak profile ratio score sustained
 compress.channels: coupling gradients importance prune selection shrink

@@ -16,6 +16,7 @@ from edgecnn.files import sha256_bytes
 from edgecnn.train import checkpoint
 from edgecnn.train.checkpoint import EpochRecord, State
 from edgecnn.train.loop import Observer, Silent
+from edgecnn.train.nets.parts import average_recent
 
 _REPORT_SECONDS: Final = 0.5
 
@@ -80,6 +81,7 @@ def tune(
     import tf_keras
 
     watcher = observer or Silent()
+    average_recent(model)
     logits, head = logits_of(model)
     student = tf_keras.Model(model.inputs, logits)
     units = math.prod(student.output_shape[1:])

@@ -10,13 +10,15 @@ from edgecnn.config import NORMALIZATIONS, Preprocess
 from edgecnn.data.dataset import Dataset, Sample, balanced, match_labels
 from edgecnn.errors import DataError, ImageError, ModelError, PreprocessError
 from edgecnn.keras_io.card import read_card
+from edgecnn.keras_io.classifier import usual_color
 from edgecnn.keras_io.network import image_shape
 from edgecnn.spec import Spec
 from edgecnn.train.architectures import ARCHITECTURES, build_network
 from edgecnn.train.distill import DistillationLoss, load_teacher, student_accuracy, with_teacher
 from edgecnn.train.loop import Learner
+from edgecnn.train.nets.parts import average_recent
 from edgecnn.train.options import TrainConfig
-from edgecnn.train.transfer import Backbone, freeze, load_backbone, transfer_network, usual_color
+from edgecnn.train.transfer import Backbone, freeze, load_backbone, transfer_network
 
 _SMALL = 64  # pictures of at most so many pixels a side are taken as they are
 _LOOKED_AT = 64  # pictures that tell size and colour
@@ -131,7 +133,7 @@ def learner(plan: Design, network: Any, labels: Sequence[str], config: TrainConf
 
 
 def lesson(network: Any, config: TrainConfig, taught: Any = None) -> Learner:
-    """The network with its loss: two logits for a sigmoid head.
+    """The network with its loss: two logits for a sigmoid head, and batch normalization that follows the training.
 
     Args:
         network: pictures to logits.
@@ -139,6 +141,7 @@ def lesson(network: Any, config: TrainConfig, taught: Any = None) -> Learner:
     """
     import keras
 
+    average_recent(network)
     if taught is not None:
         loss = DistillationLoss(config.temperature, config.teacher_weight, label_smoothing=config.label_smoothing)
         return Learner(network, taught, loss, student_accuracy)

@@ -89,3 +89,16 @@ def test_the_state_of_another_call_is_not_used(tmp_path: Path) -> None:
     tune(split_head(small("softmax", 5)), RandomLessons(), TuneConfig(epochs=2), kept=kept)
     tune(split_head(small("softmax", 5)), lessons, TuneConfig(epochs=2, rate=1e-3), kept=kept)
     assert lessons.started == [0, 1]
+
+
+def test_statistics_of_slow_batch_normalization_follow_the_training() -> None:
+    library = import_module("tf_keras")
+    library.utils.set_random_seed(3)
+    layers = library.layers
+    stack = [layers.Input((12, 12, 3)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)]
+    stack += [layers.BatchNormalization(momentum=0.999), layers.Flatten(), layers.Dense(5)]
+    model, lessons = split_head(library.Sequential(stack)), RandomLessons()
+    tune(model, lessons, TuneConfig(epochs=30))
+    (norm,) = (layer for layer in model.layers if hasattr(layer, "moving_variance"))
+    maps = library.Model(model.inputs, norm.input)(lessons[0][0]).numpy()
+    np.testing.assert_allclose(np.sqrt(norm.moving_variance), maps.std(axis=(0, 1, 2)), rtol=0.1)

@@ -107,3 +107,22 @@ def test_the_state_of_another_network_is_not_taken(batches: Batches, tmp_path: P
     other = Stopping(0)
     finetune(functional(4), batches, PREPROCESS, CONFIG, kept=kept, observer=other)
     assert other.epochs == 3
+
+
+def test_statistics_of_slow_batch_normalization_are_those_of_the_trained_network(batches: Batches) -> None:
+    """Published networks have a momentum of 0.999: after a few batches they would answer from old statistics."""
+    import keras
+
+    from edgecnn.keras_io.graph import flat_copy
+
+    keras.utils.set_random_seed(4)
+    image = keras.Input((10, 12, 3))
+    x = keras.layers.Conv2D(8, 3)(image)
+    x = keras.layers.BatchNormalization(momentum=0.999)(x)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
+    student = flat_copy(keras.Model(image, keras.layers.Dense(3)(x)))
+    finetune(student, batches, PREPROCESS, TrainConfig(epochs=12, batch_size=16, learning_rate=0.01))
+    pictures = batches[0][0]
+    (norm,) = (layer for layer in student.layers if hasattr(layer, "moving_variance"))
+    maps = np.asarray(keras.Model(student.inputs[0], norm.input)(pictures))
+    np.testing.assert_allclose(np.sqrt(norm.moving_variance), maps.std(axis=(0, 1, 2)), rtol=0.25)

@@ -12,6 +12,17 @@ from typing import Any, Final
 MOMENTUM: Final = 0.9
 
 
+def average_recent(network: Any) -> None:
+    """Let all batch normalization of a network, Keras 3 or tf_keras, keep its means over the last few batches alone.
+
+    Published networks come with a momentum of up to 0.999, which is for millions of pictures.
+    """
+    for layer in [*getattr(network, "layers", ()), *([inner] if (inner := getattr(network, "layer", None)) else ())]:
+        if hasattr(layer, "moving_variance"):
+            layer.momentum = min(float(layer.momentum), MOMENTUM)
+        average_recent(layer)
+
+
 def smaller_side(x: Any) -> int:
     """Pixels of the shorter side of a map."""
     return min(int(x.shape[1]), int(x.shape[2]))

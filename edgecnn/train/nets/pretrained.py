@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgecnn.train.nets.parts import MOMENTUM, classifier, picture, smaller_side
+from edgecnn.train.nets.parts import average_recent, classifier, picture, smaller_side
 
 
 def application(
@@ -26,9 +26,7 @@ def application(
         x = keras.layers.UpSampling2D(-(-smallest // smaller_side(x)), interpolation="bilinear")(x)
     make = getattr(keras.applications, network)
     backbone = _without_preprocessing(make(input_tensor=x, include_top=False, weights=None, pooling="avg", **options))
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = MOMENTUM  # up to 0.999 there, which is for millions of pictures
+    average_recent(backbone)
     return classifier(backbone.inputs[0], backbone.outputs[0], units, dropout)
 
 
