@@ -239,10 +239,11 @@ def _show_ladder(ladder: dict[str, Any]) -> None:
 
 
 def _show_stage(stage: dict[str, Any]) -> None:
-    if stage["technique"] == "channel":
+    if stage["technique"] in ("blocks", "channel"):
         before, after = stage["macs_before"], stage["macs"]
-        paragraph(f"  channels: {before / after:.2f} x fewer multiply-accumulates, {before:,} to {after:,}")
-        for group in stage["groups"]:
+        what = "channels" if stage["technique"] == "channel" else f"{len(stage['dropped'])} blocks taken out"
+        paragraph(f"  {what}: {before / after:.2f} x fewer multiply-accumulates, {before:,} to {after:,}")
+        for group in stage.get("groups", []):
             if group["reason"]:
                 paragraph(f"  channels of {group['layers'][0]} stay: {group['reason']}")
     elif layer := stage.get("against_trained", {}).get("first_layer"):

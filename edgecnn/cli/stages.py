@@ -14,10 +14,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
     click.option(
         "--prune",
-        type=click.Choice(["none", "magnitude", "channel"]),
+        type=click.Choice(["none", "magnitude", "channel", "blocks"]),
         default="none",
         show_default=True,
-        help="channel: smaller and faster; magnitude: a smaller gzip.",
+        help="channel, blocks: narrower layers or fewer, so faster; magnitude: a smaller gzip.",
     ),
     click.option(
         "--sparsity", type=click.FloatRange(0, 0.99), metavar="F", help="Share that is pruned.  [default: 0.5]"
@@ -26,7 +26,7 @@ _OPTIONS = (
         "--macs",
         type=click.FloatRange(0.01, 1),
         metavar="F",
-        help="With channel, instead of --sparsity: share of the multiply-accumulates that may remain.",
+        help="Share of the multiply-accumulates that may remain; with channel, instead of --sparsity.",
     ),
     click.option(
         "--importance",
@@ -67,21 +67,23 @@ def stages_of(options: dict[str, Any]) -> "tuple[Stage, ...]":
     Raises:
         click.UsageError: an option without the one that it belongs to.
     """
-    from edgecnn.convert.stages import ChannelStage, ClusterStage, MagnitudeStage, QatStage, Stage
+    from edgecnn.convert.stages import BlockStage, ChannelStage, ClusterStage, MagnitudeStage, QatStage, Stage
 
     prune, sparsity, macs = (options.pop(name) for name in ("prune", "sparsity", "macs"))
     importance, everywhere = options.pop("importance"), options.pop("per_layer")
     steps, clusters = options.pop("prune_steps"), options.pop("clusters")
     epochs, rate, qat = (options.pop(name) for name in ("finetune_epochs", "finetune_rate", "qat_epochs"))
-    if prune == "none" and sparsity is not None:
+    if prune in ("none", "blocks") and sparsity is not None:
         raise click.UsageError("--sparsity needs --prune channel or --prune magnitude")
-    if prune != "channel" and macs is not None:
-        raise click.UsageError("--macs needs --prune channel")
+    if prune not in ("channel", "blocks") and macs is not None:
+        raise click.UsageError("--macs needs --prune channel or --prune blocks")
     if sparsity is not None and macs is not None:
         raise click.UsageError("--sparsity and --macs state the same thing; give one of them")
     stages: list[Stage] = []
     if prune == "channel":
         stages.append(ChannelStage(epochs, rate, sparsity, macs, importance, everywhere, steps=steps))
+    elif prune == "blocks":
+        stages.append(BlockStage(epochs, rate, 0.5 if macs is None else macs))
     elif prune == "magnitude":
         stages.append(MagnitudeStage(epochs, rate, 0.5 if sparsity is None else sparsity))
     if clusters:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgecnn.compress.channels.blocks import drop_blocks
 from edgecnn.compress.channels.gradients import gradients_of
 from edgecnn.compress.channels.prune import ChannelConfig, prune_channels
 from edgecnn.compress.channels.selection import Target
@@ -16,7 +18,7 @@ from edgecnn.compress.trained import compare_with_trained
 from edgecnn.compress.tune import TuneConfig
 from edgecnn.compress.weights import cluster_weights, prune_weights
 from edgecnn.config import Preprocess
-from edgecnn.convert.stages import ChannelStage, ClusterStage, MagnitudeStage, Schooling, Stage
+from edgecnn.convert.stages import BlockStage, ChannelStage, ClusterStage, MagnitudeStage, Schooling, Stage
 from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.data.preprocess import Preprocessor, real_range
 from edgecnn.errors import DataError, ModelError
@@ -27,13 +29,14 @@ from edgecnn.keras_io.network import load_network
 from edgecnn.keras_io.rebuild import as_tf_keras
 from edgecnn.keras_io.safety import SourceFile
 from edgecnn.train.augment import PRESETS, Augment, parse_augment
-from edgecnn.train.batches import Batches
+from edgecnn.train.batches import Batch, Batches
 from edgecnn.train.cache import PictureCache
 from edgecnn.train.finetune import finetune
-from edgecnn.train.loop import Observer
+from edgecnn.train.loop import Observer, probabilities_of
 from edgecnn.train.options import TrainConfig
 
 _TAYLOR_BATCHES = 16  # ranks settle early
+_LOSS_BATCHES = 8  # on which blocks are compared
 _CACHE_BYTES = 1 << 30
 _HEAD = "head_activation"
 _COMPARED = 32  # pictures on which an int8 file is compared with the model that was trained
@@ -154,16 +157,28 @@ class Workshop:
         Raises:
             EdgecnnError: its target cannot be reached.
         """
-        if isinstance(stage, ChannelStage):
+        if isinstance(stage, BlockStage):
+            record, words = self._blocks(stage, name)
+        elif isinstance(stage, ChannelStage):
             record, words = self._channels(stage, name)
         else:
             record, words = self._weights(stage, name)
         return stage.to_dict() | record, words
 
+    def _blocks(self, stage: BlockStage, name: str) -> tuple[dict[str, Any], list[str]]:
+        batches = list(_Some(self._batches, _LOSS_BATCHES))
+        shortened = drop_blocks(self.network, stage.macs, partial(_loss, batches=batches))
+        if stage.epochs:
+            self._finetune(shortened.model, stage, stage.epochs, name)
+        self.network = shortened.model
+        record = _sizes(shortened.macs, shortened.parameters)
+        record["dropped"] = [asdict(block) | {"layers": list(block.layers)} for block in shortened.dropped]
+        return record, [f"{len(shortened.dropped)} blocks", *_sizes_in_words(record)]
+
     def _channels(self, stage: ChannelStage, name: str) -> tuple[dict[str, Any], list[str]]:
         sparsity = 0.5 if stage.sparsity is None and stage.macs is None else stage.sparsity
         config = ChannelConfig(
-            Target(sparsity, stage.macs), stage.importance, stage.everywhere, stage.multiple, stage.steps
+            Target(sparsity, stage.macs), stage.importance, stage.everywhere, stage.multiple, stage.exact, stage.steps
         )
 
         def learn(network: Any, step: int, steps: int) -> Any:
@@ -177,21 +192,12 @@ class Workshop:
             config,
             finetune=learn,
             gradients=gradients_of if taylor else None,
-            batches=_Some(self._batches) if taylor else (),
+            batches=_Some(self._batches, _TAYLOR_BATCHES) if taylor else (),
         )
         self.network = pruned.model
-        record = {
-            "macs_before": pruned.macs[0],
-            "macs": pruned.macs[1],
-            "parameters_before": pruned.parameters[0],
-            "parameters": pruned.parameters[1],
-            "groups": [asdict(group) | {"layers": list(group.layers)} for group in pruned.groups],
-        }
-        words = [
-            f"{pruned.macs[0]:,} to {pruned.macs[1]:,} multiply-accumulates",
-            f"{pruned.parameters[0]:,} to {pruned.parameters[1]:,} parameters",
-        ]
-        return record, words
+        record = _sizes(pruned.macs, pruned.parameters)
+        record["groups"] = [asdict(group) | {"layers": list(group.layers)} for group in pruned.groups]
+        return record, _sizes_in_words(record)
 
     def _weights(self, stage: Stage, name: str) -> tuple[dict[str, Any], list[str]]:
         """The stages of tensorflow-model-optimization, which work on a copy in tf_keras."""
@@ -267,6 +273,27 @@ class Workshop:
         )
 
 
+def _sizes(macs: tuple[int, int], parameters: tuple[int, int]) -> dict[str, Any]:
+    names = ("macs_before", "macs", "parameters_before", "parameters")
+    return dict(zip(names, (*macs, *parameters), strict=True))
+
+
+def _sizes_in_words(record: dict[str, Any]) -> list[str]:
+    return [
+        f"{record['macs_before']:,} to {record['macs']:,} multiply-accumulates",
+        f"{record['parameters_before']:,} to {record['parameters']:,} parameters",
+    ]
+
+
+def _loss(network: Any, batches: Sequence[Batch]) -> float:
+    """Mean cross-entropy of a network to logits."""
+    import keras
+
+    chances = [probabilities_of(keras.ops.convert_to_numpy(network(pictures))) for pictures, _, _ in batches]
+    likely = np.concatenate([(p * labels).sum(axis=1) for p, (_, labels, _) in zip(chances, batches, strict=True)])
+    return float(-np.log(np.maximum(likely, np.finfo(np.float32).tiny)).mean())
+
+
 def _difference(compared: dict[str, Any]) -> list[str]:
     """A file that computes something else than what was trained, in words."""
     if not compared["first_layer"]:
@@ -284,12 +311,12 @@ def _take_weights(network: Any, model: Any) -> None:
 class _Some:
     """The first training batches, each time anew."""
 
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
+    def __init__(self, batches: Batches, count: int) -> None:
+        self._batches, self._count = batches, count
 
     def __iter__(self) -> Iterator[Any]:
         self._batches.start(0)
-        return (self._batches[i] for i in range(min(_TAYLOR_BATCHES, len(self._batches))))
+        return (self._batches[i] for i in range(min(self._count, len(self._batches))))
 
 
 def _share(epochs: int, step: int, steps: int) -> int:

@@ -38,6 +38,22 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class BlockStage(Stage):
+    """Take out residual blocks: fewer layers, none of them narrower.
+
+    Attributes:
+        macs: share of the multiply-accumulates that may remain.
+    """
+
+    technique: ClassVar[str] = "blocks"
+    title: ClassVar[str] = "take out blocks"
+    macs: float = 0.5
+
+    def _limits(self) -> dict[str, tuple[float, float]]:
+        return super()._limits() | {"macs": (0.01, 1.0)}
+
+
+@dataclass(frozen=True)
 class ChannelStage(Stage):
     """Remove channels: the network becomes a smaller plain one.
 
@@ -46,7 +62,8 @@ class ChannelStage(Stage):
         macs: share of the multiply-accumulates that may remain.
         importance: "magnitude", "batchnorm" or "taylor".
         everywhere: the same share of every layer, instead of the least important channels anywhere.
-        multiple: layers keep a multiple of so many channels.
+        multiple: layers keep a multiple of so many channels; small layers a half or a quarter of it.
+        exact: small layers too keep a multiple of all of it: 16 fills the int8 kernels of most processors.
         steps: prune and train so often, each time a part of the way; the epochs are shared out.
     """
 
@@ -57,6 +74,7 @@ class ChannelStage(Stage):
     importance: str = "magnitude"
     everywhere: bool = False
     multiple: int = 8
+    exact: bool = False
     steps: int = 1
 
     def __post_init__(self) -> None:
@@ -131,7 +149,7 @@ class Schooling:
     temperature: float = 4.0
 
 
-STAGES: Final = {stage.technique: stage for stage in (ChannelStage, MagnitudeStage, ClusterStage, QatStage)}
+STAGES: Final = {stage.technique: stage for stage in (BlockStage, ChannelStage, MagnitudeStage, ClusterStage, QatStage)}
 
 
 def read_stage(values: Mapping[str, Any]) -> Stage:

@@ -1,6 +1,6 @@
 """Copies of a loaded Keras 3 model: flat, for another input size, and without its classifier or its last activation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ _POOLING: Final = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten")
 _LOCAL_POOLING: Final = ("AveragePooling2D", "MaxPooling2D")
 # Layers of a classifier between its last weights and its output.
 _PASSING: Final = ("Dropout", "Softmax", "Activation", "Sigmoid", "Reshape", "Flatten", "Identity")
+# Layers that leave the values of a vector as they are, outside of training.
+_NEUTRAL: Final = ("Dropout", "Reshape", "Flatten", "Identity")
 _SCORES: Final = ("softmax", "sigmoid")  # activations that turn logits into probabilities
 
 
@@ -25,6 +27,7 @@ def flat_copy(
     *,
     reserved: tuple[str, ...] = (),
     change: Change | None = None,
+    bypass: Mapping[str, int] | None = None,
 ) -> Any:
     """A Functional copy of a model with the same weights, models inside dissolved, every layer trainable.
 
@@ -35,6 +38,7 @@ def flat_copy(
         shape: (height, width, channels) of the new input; None for the model's own.
         reserved: layer names that the copy must not use.
         change: how layers of the copy differ; None for not at all.
+        bypass: layers that the copy leaves out, by name, and which of their inputs takes the place of the output.
 
     Raises:
         ModelError: its layers do not work for pictures of that size.
@@ -43,7 +47,7 @@ def flat_copy(
 
     own = tuple(model.inputs[0].shape[1:])
     image = keras.Input(shape or own, name="image")
-    copies = _Copies({"image", *reserved}, change or _unchanged)
+    copies = _Copies({"image", *reserved}, change or _unchanged, bypass or {})
     try:
         output = copies.run(model, image)
     except ModelError:
@@ -58,8 +62,8 @@ def flat_copy(
 class _Copies:
     """Copies of layers, one for each original even where it is used several times."""
 
-    def __init__(self, names: set[str], change: Change) -> None:
-        self._names, self._change = names, change
+    def __init__(self, names: set[str], change: Change, bypass: Mapping[str, int]) -> None:
+        self._names, self._change, self._bypass = names, change, bypass
         self._made: dict[int, Any] = {}
 
     def run(self, model: Any, tensor: Any) -> Any:
@@ -79,6 +83,8 @@ class _Copies:
 
         if isinstance(layer, keras.Model) and hasattr(layer, "layers") and len(layer.inputs) == len(layer.outputs) == 1:
             return self.run(layer, *keras.tree.flatten(tensors))
+        if layer.name in self._bypass:
+            return keras.tree.flatten(tensors)[self._bypass[layer.name]]
         if id(layer) in self._made:
             return self._made[id(layer)](*tensors, **options)
         arguments, weights = self._change(layer)
@@ -145,10 +151,7 @@ def logits(flat: Any) -> Any:
     """
     import keras
 
-    made = _producers(flat)
-    output = flat.outputs[0]
-    while (layer := made[id(output)]) and _activation(layer) == "linear" and type(layer).__name__ == "Activation":
-        output = _only_input(layer)
+    layer, output = _last(flat)
     if type(layer).__name__ in ("Softmax", "Sigmoid", "Activation") and _activation(layer) in ("", *_SCORES):
         output = _only_input(layer)
     elif _activation(layer) in _SCORES:
@@ -156,6 +159,60 @@ def logits(flat: Any) -> Any:
     if len(output.shape) != 2:
         output = keras.layers.Reshape((-1,))(output)
     return flat if output is flat.outputs[0] else keras.Model(flat.inputs[0], output, name=flat.name)
+
+
+def head(flat: Any) -> str:
+    """What a classifier's last layer makes of its logits: "softmax" or "sigmoid"; "logits" for neither.
+
+    Args:
+        flat: made by `flat_copy`, before `logits` has changed it.
+    """
+    layer, _ = _last(flat)
+    name = _activation(layer) or type(layer).__name__.lower()
+    return name if name in _SCORES else "logits"
+
+
+def averaged(flat: Any) -> tuple[Any, Any] | None:
+    """The feature map that a classifier averages over the whole picture, and the one Dense layer that takes its means.
+
+    Args:
+        flat: made by `flat_copy` and `logits`.
+
+    Returns:
+        (symbolic tensor (batch, height, width, features), layer); None where the classifier is built in another way.
+    """
+    made = _producers(flat)
+    tensor = _passed(made, flat.outputs[0])
+    dense = made.get(id(tensor))
+    if type(dense).__name__ != "Dense" or _activation(dense) != "linear":
+        return None
+    tensor = _passed(made, _only_input(dense))
+    pooling = made[id(tensor)]
+    before = _only_input(pooling)
+    if before is None or len(before.shape) != 4:
+        return None
+    whole = type(pooling).__name__ == "AveragePooling2D" and tensor.shape[1:3] == (1, 1)
+    whole = whole and tuple(pooling.pool_size) == tuple(before.shape[1:3])
+    return (before, dense) if whole or type(pooling).__name__ == "GlobalAveragePooling2D" else None
+
+
+def _last(flat: Any) -> tuple[Any, Any]:
+    """The last layer that is no empty activation, and its output."""
+    made = _producers(flat)
+    output = flat.outputs[0]
+    while type(layer := made[id(output)]).__name__ == "Activation" and _activation(layer) == "linear":
+        output = _only_input(layer)
+    return layer, output
+
+
+def _passed(made: dict[int, Any], tensor: Any) -> Any:
+    """The tensor that layers without effect on the values of a vector were given, back from their output."""
+    while (layer := made.get(id(tensor))) is not None:
+        empty = type(layer).__name__ == "Activation" and _activation(layer) == "linear"
+        if not empty and type(layer).__name__ not in _NEUTRAL:
+            break
+        tensor = _only_input(layer)
+    return tensor
 
 
 def _before_local_pooling(made: dict[int, Any], tensor: Any) -> Any:

@@ -14,6 +14,7 @@ LAYERS_LEAD: Final = (
     "look first, and what to keep in float."
 )
 _TITLES: Final = {
+    "blocks": "Blocks taken out",
     "channel": "Channels pruned",
     "magnitude": "Weights pruned",
     "cluster": "Weights clustered",
@@ -226,6 +227,9 @@ def _did(stage: dict[str, Any]) -> Iterator[str]:
         if before is not None and after is not None:
             change = n.change(before, after, "fewer", "more")
             yield f"{n.count(before)} → {n.count(after)} {words}, {change}"
+    for block in stage.get("dropped", []):
+        loss = n.decimal(block["loss"], 3)
+        yield f"{_some(block['layers'])}: {n.count(block['macs'])} multiply-accumulates, loss {loss} without"
     if "changed" in stage:
         yield f"{n.noun(len(stage['changed']), 'layer')} changed"
     compared = stage.get("against_trained")

@@ -10,12 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.config import Preprocess, named_normalization
+from edgecnn.config import Preprocess
 from edgecnn.errors import ModelError, PreprocessError
-from edgecnn.keras_io.card import read_card
-from edgecnn.keras_io.graph import flat_copy, logits
-from edgecnn.keras_io.network import image_shape, load_network
-from edgecnn.train.transfer import known_normalization, usual_color
+from edgecnn.keras_io.classifier import load_classifier
 
 _GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue, as OpenCV and JPEG take them
 
@@ -48,20 +45,9 @@ def load_teacher(path: str | Path, *, allow_unsafe: bool = False) -> Teacher:
         BundleError: the card inside is damaged.
         MissingExtraError: Keras is not installed.
     """
-    loaded = load_network(path, allow_unsafe=allow_unsafe)
-    height, width, channels = image_shape(loaded, path)
-    if sum(n != 1 for n in loaded.outputs[0].shape[1:]) > 1:
-        raise ModelError(f"{path} is no teacher: expected class scores, it gives {loaded.outputs[0].shape[1:]}")
-    card = read_card(path)
-    flat = flat_copy(loaded)
-    preprocess = card.preprocess if card else None
-    normalization = known_normalization(loaded, flat)
-    if preprocess is None and normalization and -1 not in (height, width):
-        color = usual_color(channels, normalization)
-        preprocess = Preprocess(width, height, color, *named_normalization(normalization, color))
-    model = logits(flat)
-    outputs = max(2, int(model.outputs[0].shape[-1]))
-    return Teacher(model, Path(path).name, outputs, preprocess, card.labels if card else ())
+    found = load_classifier(path, allow_unsafe=allow_unsafe)
+    labels = found.card.labels if found.card else ()
+    return Teacher(found.model, found.name, found.classes, found.preprocess, labels)
 
 
 def with_teacher(

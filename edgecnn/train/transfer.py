@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.errors import ModelError
+from edgecnn.keras_io.classifier import known_normalization
 from edgecnn.keras_io.graph import features, flat_copy, logits
 from edgecnn.keras_io.network import image_shape, load_network
 from edgecnn.quiet import quiet
@@ -27,13 +28,6 @@ IMAGENET: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "resnet50": ("ResNet50", "caffe", {}),
     "vgg16": ("VGG16", "caffe", {}),
 }
-# Names that keras.applications gives its models, and the normalization each was trained with.
-_TRAINED_WITH: Final = (
-    (r"mobilenet(v2)?_\d.*|(inception|xception|nasnet).*|resnet\d+v2", "symmetric"),
-    (r"resnet(50|101|152)|vgg(16|19)", "caffe"),
-    (r"densenet\d+", "imagenet"),
-)
-_ARITHMETIC: Final = ("Rescaling", "Normalization", "Subtract", "TrueDivide", "Divide", "Multiply")
 
 
 @dataclass(frozen=True)
@@ -165,35 +159,6 @@ def freeze(network: Any, backbone: Backbone, *, frozen: bool) -> None:
             layer.trainable = True
         else:
             layer.trainable = not frozen and not isinstance(layer, keras.layers.BatchNormalization)
-
-
-def known_normalization(model: Any, flat: Any) -> str | None:
-    """Name of the normalization that a model is known to need; None where it does not say.
-
-    "raw" where it normalizes itself in front of its first weights; else by the names that keras.applications gives.
-
-    Args:
-        model: as loaded.
-        flat: its `flat_copy`.
-    """
-    for layer in flat.operations:
-        if type(layer).__name__ in _ARITHMETIC:
-            return "raw"
-        if getattr(layer, "weights", None):
-            break
-    names = [model.name, *(layer.name for layer in model._flatten_layers() if hasattr(layer, "layers"))]
-    for name in names:
-        for pattern, normalization in _TRAINED_WITH:
-            if re.fullmatch(pattern, name, re.IGNORECASE):
-                return normalization
-    return None
-
-
-def usual_color(channels: int, normalization: str | None) -> str:
-    """Colour order of a network's pictures where nobody says it: what Caffe trained on were BGR."""
-    if channels == 1:
-        return "gray"
-    return "bgr" if normalization == "caffe" else "rgb"
 
 
 def _is_vector(shape: tuple[int | None, ...]) -> bool:

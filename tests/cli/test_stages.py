@@ -8,7 +8,7 @@ import click
 import pytest
 
 from edgecnn.cli.stages import stages_of
-from edgecnn.convert.stages import ChannelStage, ClusterStage, MagnitudeStage, QatStage
+from edgecnn.convert.stages import BlockStage, ChannelStage, ClusterStage, MagnitudeStage, QatStage
 from tests.cli.conftest import Run
 
 NONE: dict[str, Any] = {
@@ -22,6 +22,7 @@ NONE: dict[str, Any] = {
     [
         ({}, ()),
         ({"prune": "channel"}, (ChannelStage(),)),
+        ({"prune": "blocks", "macs": 0.6, "finetune_epochs": 1}, (BlockStage(1, macs=0.6),)),
         ({"prune": "channel", "macs": 0.4, "prune_steps": 3, "importance": "taylor", "per_layer": True,
           "finetune_epochs": 9},
          (ChannelStage(9, macs=0.4, steps=3, importance="taylor", everywhere=True),)),

@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.bundle.bundle import open_bundle
 from edgecnn.bundle.tflite import describe
-from edgecnn.convert.stages import ChannelStage, ClusterStage, MagnitudeStage, QatStage, Schooling
+from edgecnn.convert.stages import BlockStage, ChannelStage, ClusterStage, MagnitudeStage, QatStage, Schooling
 from edgecnn.errors import DataError, EdgecnnError, ModelError
 from edgecnn.train.checkpoint import EpochRecord
 from edgecnn.train.loop import Silent
@@ -66,6 +66,32 @@ def wide(colors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pruned(wide: Path, colors: Path, convert: Convert, tmp_path_factory: pytest.TempPathFactory) -> Any:
     output = tmp_path_factory.mktemp("pruned") / "p.tflite"
     return convert(wide, output, colors, stages=(CHANNELS,), schooling=SCHOOLING)
+
+
+def test_blocks_go_and_then_channels(
+    colors: Path, convert: Convert, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(6)
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(32, 3, padding="same", activation="relu", name="stem")(layers.Rescaling(1 / 255)(image))
+    for name in "ab":
+        y = layers.Conv2D(32, 3, padding="same", activation="relu", name=f"{name}1")(x)
+        x = layers.Add()([x, layers.Conv2D(32, 3, padding="same", name=f"{name}2")(y)])
+    x = layers.Dense(3, activation="softmax", name="scores")(layers.GlobalAveragePooling2D()(x))
+    keras.Model(image, x).save(tmp_path / "residual.keras")
+    stages = (BlockStage(2, 0.01, macs=0.6), ChannelStage(2, 0.01, macs=0.5, multiple=16, exact=True))
+    result = convert(tmp_path / "residual.keras", tmp_path / "out.tflite", colors, stages=stages, schooling=SCHOOLING)
+    first, second = result.stages
+    (block,) = first["dropped"]
+    assert block["layers"] in (["a1", "a2"], ["b1", "b2"])
+    assert block["macs"] == first["macs_before"] - first["macs"] == 2 * 64 * 9 * 32 * 32
+    assert second["macs_before"] == first["macs"]
+    assert second["macs"] <= 0.5 * first["macs"]
+    assert {group["after"] for group in second["groups"]} <= {3, 16, 32}
+    assert describe(result.content).macs == second["macs"]
 
 
 def test_channels_go_and_the_file_works(pruned: Any) -> None:

@@ -146,7 +146,7 @@ def test_what_cannot_teach_is_refused(keras: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"is a .tflite file, which cannot be trained"):
         load_teacher(lite)
     body = save(keras.Sequential([keras.Input((8, 6, 3)), keras.layers.Conv2D(4, 3)]), tmp_path / "body.keras")
-    with pytest.raises(ModelError, match=r"is no teacher: expected class scores"):
+    with pytest.raises(ModelError, match=r"is no classifier: expected class scores"):
         load_teacher(body)
     student = network(keras, head="logits")
     with pytest.raises(ModelError, match=r"the teacher teacher.keras does not take 2x2 rgb"):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import ModelError
+from edgecnn.keras_io.classifier import usual_color
 from edgecnn.keras_io.export import check_parity, export_float
 from edgecnn.keras_io.load import load_source
-from edgecnn.train.transfer import IMAGENET, Backbone, freeze, load_backbone, transfer_network, usual_color
+from edgecnn.train.transfer import IMAGENET, Backbone, freeze, load_backbone, transfer_network
 from tests.keras_models import network, pictures, save, scores
 
 

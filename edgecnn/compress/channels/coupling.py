@@ -117,7 +117,7 @@ class _Tracer:
         self._tensors: dict[int, Ids] = {}
         self._uses: dict[int, list[tuple[Any, Ids, Ids, int]]] = {}
         self._named: dict[str, Ids] = {}
-        for node in _nodes(model):
+        for node in calls(model):
             self._visit(node)
         for tensor in model.outputs:
             self._fix(self._tensors[id(tensor)], "its channels are the output of the model")
@@ -241,8 +241,8 @@ class _Tracer:
         return i
 
 
-def _nodes(model: Any) -> Iterator[Any]:
-    """Every call of a layer, each after those that it needs."""
+def calls(model: Any) -> Iterator[Any]:
+    """Every call of a layer of a Functional model, each after those that it needs."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         yield from model._nodes_by_depth[depth]
 

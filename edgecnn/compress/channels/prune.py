@@ -24,6 +24,7 @@ class ChannelConfig:
         importance: "magnitude", "batchnorm" or "taylor".
         everywhere: the same share of every group of coupled channels, instead of the least important ones anywhere.
         multiple: layers keep a multiple of so many channels; small layers a half or a quarter of it.
+        exact: small layers too keep a multiple of all of it.
         steps: prune and train so often, each time a part of the way.
 
     Raises:
@@ -34,6 +35,7 @@ class ChannelConfig:
     importance: str = "magnitude"
     everywhere: bool = False
     multiple: int = 8
+    exact: bool = False
     steps: int = 1
 
     def __post_init__(self) -> None:
@@ -105,7 +107,9 @@ def prune_channels(
         goal = _remaining(config.target.after(step / config.steps), first, coupling)
         function = gradients(network, coupling) if gradients else None
         values = importance(coupling, config.importance, function, batches)
-        keep = select(coupling, values, goal, everywhere=config.everywhere, multiple=config.multiple)
+        keep = select(
+            coupling, values, goal, everywhere=config.everywhere, multiple=config.multiple, exact=config.exact
+        )
         network = shrink(network, coupling, keep)
         if finetune:
             network = flat_copy(finetune(network, step, config.steps))

@@ -55,7 +55,13 @@ def parameters(coupling: Coupling, keep: NDArray[np.bool_] | None = None) -> int
 
 
 def select(
-    coupling: Coupling, values: NDArray[np.float64], target: Target, *, everywhere: bool = False, multiple: int = 8
+    coupling: Coupling,
+    values: NDArray[np.float64],
+    target: Target,
+    *,
+    everywhere: bool = False,
+    multiple: int = 8,
+    exact: bool = False,
 ) -> NDArray[np.bool_]:
     """Choose the channels that stay: the most important, as few as the target allows.
 
@@ -64,6 +70,7 @@ def select(
         everywhere: the same share of every group, instead of the least important channels wherever they are.
         multiple: groups keep a multiple of so many channels, which fill the lanes of a kernel. Groups that are not
             larger than four times that keep multiples of half or a quarter of it.
+        exact: these too keep multiples of all of it, and groups that are not larger stay as they are.
 
     Returns:
         By number, whether the channel stays.
@@ -72,12 +79,13 @@ def select(
         EdgecnnError: the target cannot be reached.
     """
     order = _order(coupling, values, everywhere)
+    multiples = {int(group.ids[0]): _multiple(len(group.ids), multiple, exact) for group in coupling.groups}
     free = [group for group in coupling.groups if not group.fixed]
 
     def cut(threshold: float) -> NDArray[np.bool_]:
         keep = np.ones(coupling.count, bool)
         for group in free:
-            _keep_best(keep, group, values, int((order[group.ids] >= threshold).sum()), multiple)
+            _keep_best(keep, group, values, int((order[group.ids] >= threshold).sum()), multiples)
         return keep
 
     low, high = 0.0, float(order.max()) + 1.0
@@ -89,7 +97,7 @@ def select(
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if _reached(coupling, cut(middle), target) else (middle, high)
-    return _refilled(cut(high), coupling, free, values, target, multiple)
+    return _refilled(cut(high), coupling, free, values, target, multiples)
 
 
 def _refilled(
@@ -98,14 +106,14 @@ def _refilled(
     groups: Sequence[Group],
     values: NDArray[np.float64],
     target: Target,
-    multiple: int,
+    multiples: dict[int, int],
 ) -> NDArray[np.bool_]:
     """Give channels back, the most important first, as long as the target stays reached: rounding took too many."""
     while True:
         better = []
         for group in groups:
             more = keep.copy()
-            _keep_best(more, group, values, int(keep[group.ids].sum()) + 1, multiple)
+            _keep_best(more, group, values, int(keep[group.ids].sum()) + 1, multiples)
             if (gained := more & ~keep).any() and _reached(coupling, more, target):
                 better.append((float(values[gained].mean()), -int(group.ids[0]), more))
         if not better:
@@ -123,12 +131,18 @@ def _order(coupling: Coupling, values: NDArray[np.float64], everywhere: bool) ->
     return order
 
 
-def _keep_best(keep: NDArray[np.bool_], group: Group, values: NDArray[np.float64], wanted: int, multiple: int) -> None:
-    """Keep the most important channels of a group, in a number that suits the kernels, and no others."""
-    size = len(group.ids)
-    while multiple > 1 and size < 4 * multiple:
+def _multiple(size: int, multiple: int, exact: bool) -> int:
+    """Of what the channels of a group of so many are a multiple."""
+    while multiple > 1 and size < 4 * multiple and not exact:
         multiple //= 2
-    wanted = max(wanted, math.ceil(_LEAST * size))
+    return multiple
+
+
+def _keep_best(
+    keep: NDArray[np.bool_], group: Group, values: NDArray[np.float64], wanted: int, multiples: dict[int, int]
+) -> None:
+    """Keep the most important channels of a group, in a number that suits the kernels, and no others."""
+    wanted, multiple = max(wanted, math.ceil(_LEAST * len(group.ids))), multiples[int(group.ids[0])]
     keep[group.ids] = False
     keep[group.ids[np.argsort(-values[group.ids], kind="stable")[: -(-wanted // multiple) * multiple]]] = True
 

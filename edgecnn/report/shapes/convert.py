@@ -15,6 +15,7 @@ _STAGE: Final = {
     "parameters_before?": "count",
     "parameters?": "count",
     "groups?": [{"layers": ["text"], "before": "count", "after": "count", "reason": "text"}],
+    "dropped?": [{"layers": ["text"], "macs": "count", "loss": "amount"}],
     "changed?": [{"layer": "text", "change": "text"}],
     "skipped?": [{"layer": "text", "reason": "text"}],
     "against_trained?": Maybe(
@@ -98,6 +99,12 @@ CONFIDENCE: Final = {
     "ece_before": "share",
     "ece_after": "share",
 }
+# Quantiles of what pictures and scores were like.
+REFERENCE: Final = {
+    **dict.fromkeys(("brightness", "contrast", "sharpness", "score"), ("amount",) * 7),
+    "samples": "count",
+    "split": "text",
+}
 _EXAMPLE: Final = {
     "image": "text",
     "label": Maybe("text"),
@@ -126,6 +133,7 @@ CONVERT: Final[dict[str, Any]] = {
     "float_macs?": Maybe("count"),
     "architecture?": Maybe(ARCHITECTURE),
     "confidence?": Maybe(CONFIDENCE),
+    "reference?": Maybe(REFERENCE),
     "sparsity": Maybe("share"),
     "labels": "count",
     "label_names": ["text"],

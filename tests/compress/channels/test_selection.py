@@ -150,3 +150,15 @@ def test_impossible_targets_say_so(coupling: Coupling) -> None:
             Target(**arguments)
     with pytest.raises(EdgecnnError, match="expected importance to be one of"):
         importance(coupling, "luck")
+
+
+def test_exact_multiples_leave_small_groups_whole(network: Any, coupling: Coupling) -> None:
+    """Of 32 and 40 channels: quarters of 16 by default; exactly 16 leaves 16, 32 and 40 to choose from."""
+    values = np.random.default_rng(1).random(coupling.count)
+    loose = select(coupling, values, Target(macs=0.45), multiple=16)
+    exact = select(coupling, values, Target(macs=0.45), multiple=16, exact=True)
+    assert [int(loose[group.ids].sum()) % 8 for group in coupling.groups if not group.fixed] == [0, 0]
+    assert {int(exact[group.ids].sum()) for group in coupling.groups if not group.fixed} <= {16, 32, 40}
+    assert macs(coupling, exact) <= 0.45 * macs(coupling)
+    whole = select(coupling, values, Target(macs=1.0), multiple=64, exact=True)
+    assert whole.all()
