@@ -101,3 +101,21 @@ def model_content(model: Path, spec: "Spec", *, allow_unsafe: bool) -> bytes:
     from edgecnn.convert.loading import load_float
 
     return load_float(model, spec, allow_unsafe=allow_unsafe)
+
+
+def read_share(text: str, option: str) -> float:
+    """A share of a pixel's 255 levels as typed: "8/255" or "0.03".
+
+    Raises:
+        click.BadParameter: it is not from 1/255 to 1.
+    """
+    first, slash, second = text.partition("/")
+    try:
+        value = float(first) / (float(second) if slash else 1.0)
+    except (ValueError, ZeroDivisionError):
+        value = 0.0
+    if not 1 / 255 - 1e-9 <= value <= 1:
+        raise click.BadParameter(
+            f"expected a share from 1/255 to 1, such as 8/255 or 0.03, got {text!r}", param_hint=option
+        )
+    return value
