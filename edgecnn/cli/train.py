@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecnn.cli.options import json_option, read_spec
+from edgecnn.cli.options import json_option, read_share, read_spec
 from edgecnn.cli.output import Progress, duration, emit_json, note, paragraph, size
 from edgecnn.errors import DataError, MissingExtraError
 
@@ -55,6 +55,15 @@ def _list(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     show_default=True,
     help="Changes to training images; refine as in light,flip=no.",
 )
+@click.option(
+    "--attack",
+    type=click.Choice(["none", "fgsm", "pgd"]),
+    default="none",
+    show_default=True,
+    help="Adversarial training: learn from attacked images.",
+)
+@click.option("--epsilon", default="8/255", show_default=True, metavar="SHARE", help="Largest change by --attack.")
+@click.option("--attack-steps", type=click.IntRange(1), default=7, show_default=True, help="Of --attack pgd.")
 @click.option("--class-weights", type=click.Choice(["auto", "balanced", "none"]), default="auto", show_default=True)
 @click.option("--patience", type=click.IntRange(0), default=0, help="Stop after so many epochs without progress.")
 @click.option("--keep", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Epoch to keep.")
@@ -80,6 +89,7 @@ def command(
     input_size: int | None,
     preprocess: str | None,
     augment: str,
+    epsilon: str,
     teacher: Path | None,
     teacher_preprocess: str | None,
     backend: str | None,
@@ -121,6 +131,7 @@ def command(
     config = TrainConfig(
         preprocess=spec,
         augment=changes,
+        epsilon=read_share(epsilon, "--epsilon"),
         teacher=str(teacher) if teacher else None,
         teacher_preprocess=teacher_spec,
         **options,
@@ -174,6 +185,11 @@ def _show(result: "TrainResult", data: str) -> None:
     for name, value in rows:
         click.echo(f"  {name:<10} {value}")
     paragraph(f"  measured on {evaluation.samples:,} images of the {result.split} split")
+    if robust := result.robust:
+        paragraph(
+            f"  under PGD-{robust.steps} at {255 * robust.epsilon:g}/255: {robust.top1:.2%} of {robust.samples:,} "
+            f"images, {robust.clean:.2%} without"
+        )
     paragraph(f"  weights of epoch {result.kept_epoch} of {len(result.history)}, {duration(result.seconds)} in all")
     paragraph(f"  preprocessing: {result.design.preprocess.spec}")
     click.echo(f"  learning curves: {result.folder / 'curves.png'}")

@@ -9,20 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
+import cv2
 import numpy as np
 
 from edgecnn.errors import DataError
+from edgecnn.robust.corruptions import CORRUPTIONS, corrupt
 from edgecnn.train.operations import RAND_AUGMENT, Picture, adjust, affine, erase, warp
 
 # The largest value that makes sense for each number; the smallest is 0.
 _LARGEST: Final = {
     "shift": 1, "rotate": 180, "zoom": 0.9, "shear": 60, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 180,
-    "rand_augment": 14, "magnitude": 30, "erase": 1, "mixup": 100, "cutmix": 100,
+    "rand_augment": 14, "magnitude": 30, "erase": 1, "corrupt": 1, "mixup": 100, "cutmix": 100,
 }  # fmt: skip
 _ANSWERS: Final = {"yes": True, "no": False}
 _OPERATIONS: Final = tuple(RAND_AUGMENT.values())
 _MAGNITUDES: Final = 30  # of RandAugment
-_DRAWS: Final = 15  # random numbers a picture takes, apart from RandAugment's
+_DRAWS: Final = 15  # random numbers a picture takes, apart from those of RandAugment and corruptions
+_CORRUPTED: Final = 4  # random numbers for a corruption
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Augment:
         rand_augment: number of RandAugment operations (Cubuk et al. 2020).
         magnitude: of those, 0 to 30.
         erase: share of the area that a box may cover, half of the time (random erasing, Zhong et al. 2020).
+        corrupt: share of pictures that are corrupted as `edgecnn robustness` does it, in any way and severity.
         mixup, cutmix: alpha of the Beta distribution that pictures of a batch are mixed with.
 
     Raises:
@@ -58,6 +62,7 @@ class Augment:
     rand_augment: int = 0
     magnitude: int = 9
     erase: float = 0.0
+    corrupt: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -72,7 +77,7 @@ class Augment:
         """Whether anything may happen to a single picture, before batches are mixed."""
         geometry = self.flip or self.shift or self.rotate or self.zoom or self.shear
         colors = self.brightness or self.contrast or self.saturation or self.hue
-        return bool(geometry or colors or self.rand_augment or self.erase)
+        return bool(geometry or colors or self.rand_augment or self.erase or self.corrupt)
 
     @property
     def spec(self) -> str:
@@ -121,7 +126,7 @@ def parse_augment(text: str) -> Augment:
 
 
 def augment(picture: Picture, options: Augment, random: np.random.Generator) -> Picture:
-    """Change one picture at random: geometry, then colours, RandAugment, erasing.
+    """Change one picture at random: geometry, then colours, RandAugment, erasing, a corruption.
 
     The picture takes as many numbers from the generator whatever happens to it. It is not written to.
 
@@ -149,7 +154,7 @@ def augment_batch(pixels: Picture, options: Augment, random: np.random.Generator
 
 
 def _draws(options: Augment) -> int:
-    return _DRAWS + 2 * options.rand_augment
+    return _DRAWS + 2 * options.rand_augment + (_CORRUPTED if options.corrupt else 0)
 
 
 def _augmented(picture: Picture, options: Augment, numbers: Sequence[float]) -> Picture:
@@ -173,7 +178,7 @@ def _augmented(picture: Picture, options: Augment, numbers: Sequence[float]) -> 
             saturation=1 + _either(options.saturation, numbers[8]),
             hue=_either(options.hue, numbers[9]),
         )
-    for index in range(_DRAWS, _draws(options), 2):
+    for index in range(_DRAWS, _DRAWS + 2 * options.rand_augment, 2):
         operation = _OPERATIONS[int(numbers[index] * len(_OPERATIONS))]
         level = options.magnitude / _MAGNITUDES
         picture = operation(picture, level if numbers[index + 1] < 0.5 else -level)
@@ -182,7 +187,19 @@ def _augmented(picture: Picture, options: Augment, numbers: Sequence[float]) -> 
         across, down = min(round(math.sqrt(area * aspect)), width), min(round(math.sqrt(area / aspect)), height)
         left, top = int(numbers[13] * (width - across + 1)), int(numbers[14] * (height - down + 1))
         picture = erase(picture, left, top, across, down)
+    if options.corrupt and numbers[-4] < options.corrupt:
+        picture = _corrupted(picture, *numbers[-3:])
     return picture
+
+
+def _corrupted(picture: Picture, which: float, severity: float, seed: float) -> Picture:
+    """One of all corruptions, in one of five severities."""
+    names = tuple(CORRUPTIONS)
+    random = np.random.default_rng(int(seed * (1 << 53)))
+    gray = picture.shape[2] == 1
+    color = np.repeat(picture, 3, axis=2) if gray else picture
+    changed = corrupt(color, names[int(which * len(names))], 1 + int(5 * severity), random, color="rgb")
+    return np.asarray(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY), np.uint8)[..., np.newaxis] if gray else changed
 
 
 def _either(largest: float, number: float) -> float:

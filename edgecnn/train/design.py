@@ -13,6 +13,7 @@ from edgecnn.keras_io.card import read_card
 from edgecnn.keras_io.classifier import usual_color
 from edgecnn.keras_io.network import image_shape
 from edgecnn.spec import Spec
+from edgecnn.train.adversary import attacked
 from edgecnn.train.architectures import ARCHITECTURES, build_network
 from edgecnn.train.distill import DistillationLoss, load_teacher, student_accuracy, with_teacher
 from edgecnn.train.loop import Learner
@@ -126,6 +127,10 @@ def learner(plan: Design, network: Any, labels: Sequence[str], config: TrainConf
     """
     taught = _taught(network, plan, labels, config) if config.teacher else None
     whole = lesson(network, config, taught)
+    if config.attack != "none":
+        steps = config.attack_steps if config.attack == "pgd" else 1
+        hard = attacked(whole.model, plan.preprocess, epsilon=config.epsilon, steps=steps, seed=config.seed)
+        whole = replace(whole, model=hard)
     backbone = plan.backbone
     if backbone is None or backbone.keeps_head:  # the whole model goes on
         return whole

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from edgecnn.errors import EdgecnnError
 from edgecnn.spec import Spec
+from edgecnn.train.adversary import ATTACKS
 from edgecnn.train.augment import PRESETS, Augment
 
 # Optimizers and the learning rate that suits each for a batch of 128 pictures.
@@ -40,6 +41,9 @@ class TrainConfig:
         label_smoothing: share of each label that is spread over all classes.
         dropout: rate before the classifier; None takes the architecture's.
         augment: what happens to training pictures.
+        attack: pictures are attacked before they are learned from: "fgsm" from a random start, or "pgd"; or "none".
+        epsilon: largest change of a pixel by the attack, as a share of its range.
+        attack_steps: of "pgd".
         class_weights: "balanced" weighs each class by its rareness; "auto" does so for unbalanced data.
         patience: stop after so many epochs without a better validation accuracy; 0 never does.
         keep: which epoch's weights become the model, the "best" on the validation split or the "last".
@@ -75,6 +79,9 @@ class TrainConfig:
     label_smoothing: float = 0.0
     dropout: float | None = None
     augment: Augment = PRESETS["light"]
+    attack: str = "none"
+    epsilon: float = 8 / 255
+    attack_steps: int = 7
     class_weights: str = "auto"
     patience: int = 0
     keep: str = "best"
@@ -89,6 +96,7 @@ class TrainConfig:
         for name, allowed in (
             ("optimizer", tuple(OPTIMIZERS)),
             ("schedule", SCHEDULES),
+            ("attack", ATTACKS),
             ("class_weights", CLASS_WEIGHTS),
             ("head", HEADS),
             ("keep", KEEP),
@@ -107,12 +115,16 @@ class TrainConfig:
             ("dropout", 0, 0.99),
             ("temperature", 0.01, 1000),
             ("teacher_weight", 0, 1),
+            ("epsilon", 1 / 255, 1),
+            ("attack_steps", 1, 1000),
             ("patience", 0, 100_000),
             ("cache_bytes", 0, 1 << 62),
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise EdgecnnError(f"expected {name} from {low:g} to {high:g}, got {value:g}")
+        if self.teacher and self.attack != "none":
+            raise EdgecnnError("a teacher knows nothing of attacked pictures; leave out the teacher or the attack")
         if self.arch and self.weights not in (None, "imagenet"):
             raise EdgecnnError(f"the file {self.weights} has an architecture of its own; leave out arch={self.arch}")
         if self.keep_head and not self.weights:

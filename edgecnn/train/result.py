@@ -6,6 +6,7 @@ from typing import Any
 
 from edgecnn.measure.evaluate import Evaluation
 from edgecnn.measure.machine import versions
+from edgecnn.train.adversary import RobustAccuracy
 from edgecnn.train.checkpoint import EpochRecord
 from edgecnn.train.design import Design
 from edgecnn.train.options import TrainConfig
@@ -21,6 +22,7 @@ class TrainResult:
         history: all epochs; the model has the weights of epoch `kept_epoch`, counted from 1.
         pictures: how many were trained on and validated with.
         split: the split that `evaluation` is of.
+        robust: accuracy under attack, where it was trained with one.
         device: what it ran on, for people.
         seconds: of all epochs, those before a resume included.
     """
@@ -37,6 +39,7 @@ class TrainResult:
     pictures: dict[str, int]
     split: str
     evaluation: Evaluation
+    robust: RobustAccuracy | None
     device: str
     notes: tuple[str, ...]
 
@@ -65,6 +68,7 @@ class TrainResult:
             "history": [asdict(record) for record in self.history],
             "split": self.split,
             "evaluation": self.evaluation.to_dict(),
+            "robust": asdict(self.robust) if self.robust else None,
             "device": self.device,
             "seconds": round(self.seconds, 3),
             "versions": versions(),

@@ -15,16 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.config import Preprocess
-from edgecnn.data.dataset import Dataset, Sample
+from edgecnn.data.dataset import Dataset, Sample, balanced
 from edgecnn.data.preprocess import Preprocessor
 from edgecnn.errors import DataError, MissingExtraError
 from edgecnn.files import remove_parts, sha256_bytes, write_atomic
 from edgecnn.keras_io.card import KerasCard, with_card
+from edgecnn.keras_io.perturb import loss_gradient
 from edgecnn.measure.evaluate import Evaluation, summarize
 from edgecnn.measure.machine import versions
 from edgecnn.measure.score import Scores
 from edgecnn.quiet import quiet
+from edgecnn.robust.attacks import Surrogate
 from edgecnn.train import checkpoint, loop
+from edgecnn.train.adversary import RobustAccuracy, robust_accuracy
 from edgecnn.train.batches import Batches, balanced_weights
 from edgecnn.train.cache import PictureCache
 from edgecnn.train.checkpoint import State
@@ -37,6 +40,7 @@ from edgecnn.train.options import UNBALANCED, TrainConfig
 from edgecnn.train.result import TrainResult
 
 _PREDICT_BATCH = 128
+_ATTACKED = 1000  # pictures
 
 
 def train_model(
@@ -123,6 +127,10 @@ def train_model(
         network = _kept(plan, network, state, kept, config)
     split = dataset.measured_split()
     evaluation = _measure(devices.forward(network), plan, dataset, split, config, folder, observer)
+    robust = None
+    if config.attack != "none":
+        observer.step("attack it")
+        robust = _attack(devices.forward(network), network, plan, dataset, split, config, folder, observer)
     observer.step("seal and write")
     record = _training_record(plan, config, state, kept, dataset, evaluation, split)
     content = with_card(_saved(network, plan, folder), KerasCard(dataset.classes, plan.preprocess, record))
@@ -147,6 +155,7 @@ def train_model(
         pictures={"train": len(learned), "val": len(held_out), "skipped": len(cache.skipped)},
         split=split,
         evaluation=evaluation,
+        robust=robust,
         device=devices.describe(),
         notes=tuple(notes),
     )
@@ -276,6 +285,24 @@ def _measure(
         probabilities = loop.probabilities_of(logits).astype(np.float32)
         scores = Scores(cache.samples, (probabilities,), cache.skipped, time.perf_counter() - started)
     return summarize(scores, dataset.classes)
+
+
+def _attack(
+    forward: Forward,
+    network: Any,
+    plan: Design,
+    dataset: Dataset,
+    split: str,
+    config: TrainConfig,
+    folder: Path,
+    observer: Observer,
+) -> RobustAccuracy:
+    """What some pictures of the measured split become under an attack on the trained network."""
+    samples = balanced(dataset.split(split), _ATTACKED)
+    surrogate = Surrogate(loss_gradient(network), plan.preprocess, dataset.classes, plan.name)
+    with _cache(dataset, samples, plan.preprocess, config, folder, observer) as cache:
+        pixels, labels = cache.gather(np.arange(len(cache))), cache.labels
+        return robust_accuracy(surrogate, forward, pixels, labels, epsilon=config.epsilon, seed=config.seed)
 
 
 def _training_record(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgecnn.errors import DataError
+from edgecnn.robust.corruptions import CORRUPTIONS, corrupt
 from edgecnn.train.augment import PRESETS, Augment, augment, augment_batch, parse_augment
 
 EVERYTHING = Augment(
@@ -201,3 +202,23 @@ def test_threads_do_not_disturb_each_other() -> None:
     with ThreadPoolExecutor(4) as pool:
         at_once = list(pool.map(work, range(24)))
     assert np.array_equal(at_once, [work(index) for index in range(24)])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_corruptions_come_as_often_as_asked_and_are_those_of_the_robustness_measurement(channels: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (24, 20, channels), np.uint8)
+    random = np.random.default_rng(5)
+    results = [augment(picture, Augment(corrupt=0.25), random) for _ in range(200)]
+    changed = [result for result in results if result is not picture]
+    assert 25 <= len(changed) <= 75
+    assert all(result.shape == picture.shape and result.dtype == np.uint8 for result in changed)
+    always, numbers = Augment(corrupt=1.0), np.random.default_rng(9).random(19)
+    expected_name = tuple(CORRUPTIONS)[int(numbers[-3] * len(CORRUPTIONS))]
+    own = np.random.default_rng(int(numbers[-1] * (1 << 53)))
+    color = np.repeat(picture, 3, axis=2) if channels == 1 else picture
+    expected = corrupt(color, expected_name, 1 + int(5 * numbers[-2]), own, color="rgb")
+    got = augment(picture, always, np.random.default_rng(9))
+    if channels == 3:
+        np.testing.assert_array_equal(got, expected)
+    else:
+        assert np.abs(got[..., 0].astype(int) - expected.mean(axis=2)).max() < 60

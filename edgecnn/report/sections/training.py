@@ -50,6 +50,12 @@ def judge_training(record: dict[str, Any]) -> Verdict:
             f"changed for training, and on {n.percent(kept['val_accuracy'])} of the validation pictures "
             f"({n.points(-gap)})."
         )
+    if robust := record.get("robust"):
+        remarks.append(
+            f"Of {n.noun(robust['samples'], 'image')} it is right on {n.percent(robust['clean'])} as they are and on "
+            f"{n.percent(robust['top1'])} after PGD in {robust['steps']} steps, which changes no pixel by more than "
+            f"{n.decimal(255 * robust['epsilon'], 0)} of 255 levels."
+        )
     return Verdict("plain", headline, (*remarks, *record["notes"]))
 
 
@@ -63,6 +69,9 @@ def _tiles(record: dict[str, Any]) -> list[Tile]:
     if evaluation["top1"] is not None:
         notes = (f"{record['split']} split", n.noun(evaluation["samples"], "image"))
         tiles.insert(0, Tile("Top-1", n.percent(evaluation["top1"]), notes))
+    if robust := record.get("robust"):
+        clean = f"{n.percent(robust['clean'])} without attack"
+        tiles.insert(1, Tile(f"Under PGD-{robust['steps']}", n.percent(robust["top1"]), (clean,)))
     return tiles
 
 

@@ -32,6 +32,7 @@ TRAIN: Final[dict[str, Any]] = {
     "history": [_EPOCH],
     "split": "text",
     "evaluation": METRICS,
+    "robust?": Maybe({"epsilon": "share", "steps": "count", "samples": "count", "clean": "share", "top1": "share"}),
     "device": "text",
     "seconds": "amount",
     "versions": "table",
