@@ -20,7 +20,7 @@ _RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensor
 
 
 class Engine:
-    """A loaded TFLite model with one picture in and one score vector out.
+    """A loaded TFLite model with one picture in and one score vector out, or as many of both as `batch`.
 
     Not thread-safe: every thread needs its own.
 
@@ -28,6 +28,7 @@ class Engine:
         content: the whole `.tflite` file.
         threads: threads of the interpreter's kernels.
         size: (width, height) for models whose input size is dynamic.
+        batch: pictures that one `invoke` computes; small models are faster per picture with several.
         keep_tensors: keep what is computed in between, for `tensor`; takes memory and is for analysis only.
 
     Attributes:
@@ -36,14 +37,21 @@ class Engine:
         input_type, output_type: element types.
         input: (height, width, channels), mostly the interpreter's own memory: what is written there is the next input.
             An `invoke` may use it for other things, so write all of it every time.
+        inputs: (batch, height, width, channels), of which `input` is the first.
 
     Raises:
-        ModelError: not a TFLite model, or not a classifier of single images.
+        ModelError: not a TFLite model, not a classifier of single images, or one that cannot take several at once.
         MissingExtraError: no interpreter package is installed.
     """
 
     def __init__(
-        self, content: bytes, *, threads: int = 1, size: tuple[int, int] | None = None, keep_tensors: bool = False
+        self,
+        content: bytes,
+        *,
+        threads: int = 1,
+        size: tuple[int, int] | None = None,
+        batch: int = 1,
+        keep_tensors: bool = False,
     ) -> None:
         interpreter_class = _runtime()[1]
         try:
@@ -56,7 +64,7 @@ class Engine:
             check_signature(_shapes(inputs), _shapes(outputs))
             self._input = inputs[0]["index"]
             self._output = outputs[0]["index"]
-            self._resize(_shape(inputs[0]), size)
+            self._resize(_shape(inputs[0]), size, batch)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as exc:
             raise ModelError(f"the TFLite runtime cannot load this model: {_first_line(exc)}") from exc
@@ -64,22 +72,27 @@ class Engine:
         _, self.height, self.width, self.channels = (int(n) for n in details["shape"])
         self.input_type = _tensor_type(details)
         details = self._interpreter.get_output_details()[0]
-        self.classes = int(np.prod(details["shape"]))
         self.output_type = _tensor_type(details)
         # Where shapes are computed while it runs, the interpreter moves its tensors: then both are copied by it.
         self._raw: NDArray[Any] | None = None
-        self.input = np.zeros((self.height, self.width, self.channels), self.input_type.dtype)
+        self.inputs = np.zeros((1, self.height, self.width, self.channels), self.input_type.dtype)
         if _has_memory(self._interpreter, self._output):
-            self._raw = _memory(self._interpreter, self._output).reshape(-1)
-            self.input = _memory(self._interpreter, self._input)[0]
+            self._raw = _memory(self._interpreter, self._output)
+            self.inputs = _memory(self._interpreter, self._input)
+        if batch > 1 and (self._raw is None or len(self._raw) != batch):
+            raise ModelError(f"this model cannot take {batch} pictures at once")
+        self.classes = int(np.prod(details["shape"])) // batch
+        if self._raw is not None:
+            self._raw = self._raw.reshape(batch, self.classes)
+        self.input = self.inputs[0]
 
-    def _resize(self, shape: tuple[int, ...], size: tuple[int, int] | None) -> None:
-        if all(n > 0 for n in shape[1:]) and shape[0] in (1, -1):
+    def _resize(self, shape: tuple[int, ...], size: tuple[int, int] | None, batch: int) -> None:
+        if all(n > 0 for n in shape[1:]) and shape[0] in (1, -1) and batch == 1:
             return
         if not all(n > 0 for n in shape[1:3]) and size is None:
             raise ModelError("this model takes pictures of any size; say which with --preprocess size=WIDTHxHEIGHT")
         width, height = size or (shape[2], shape[1])
-        self._interpreter.resize_tensor_input(self._input, [1, height, width, shape[3]])
+        self._interpreter.resize_tensor_input(self._input, [batch, height, width, shape[3]])
 
     def run(self, tensor: NDArray[Any]) -> NDArray[Any]:
         """One inference.
@@ -107,7 +120,11 @@ class Engine:
         """A copy of the output (classes,) of the last `invoke`."""
         if self._raw is None:
             return np.asarray(self._interpreter.get_tensor(self._output)).reshape(-1)
-        return self._raw.copy()
+        return np.asarray(self._raw[0].copy())
+
+    def outputs(self) -> NDArray[Any]:
+        """A copy of the outputs (batch, classes) of the last `invoke`."""
+        return np.asarray(self.output()[None] if self._raw is None else self._raw.copy())
 
     def tensor(self, index: int) -> NDArray[Any]:
         """A copy of any tensor after the last `invoke`, with its batch dimension; needs `keep_tensors`."""
@@ -121,7 +138,7 @@ class Engine:
         """
         try:
             if self._raw is None:
-                self._interpreter.set_tensor(self._input, self.input[None])
+                self._interpreter.set_tensor(self._input, self.inputs)
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as exc:
             raise ModelError(f"the TFLite runtime failed: {_first_line(exc)}") from exc

@@ -65,8 +65,8 @@ class Watched(Classifier):
         super().__init__(MODEL, labels=LABELS, preprocess=UNIT)
         self._on_invoke, self._on_frame = on_invoke, on_frame
 
-    def clone(self, *, threads: int | None = None) -> "Watched":
-        twin = super().clone(threads=threads)
+    def clone(self, *, threads: int | None = None, batch: int = 1) -> "Watched":
+        twin = super().clone(threads=threads, batch=batch)
         assert isinstance(twin, Watched)
         invoke, write = twin.engine.invoke, twin.preprocessor.write
 

@@ -55,15 +55,15 @@ def test_no_more_workers_than_there_is_work(
 ) -> None:
     cloned, clone = [], Classifier.clone
 
-    def watched(self: Classifier) -> Classifier:
+    def watched(self: Classifier, *, batch: int) -> Classifier:
         cloned.append(self)
-        return clone(self)
+        return clone(self, batch=batch)
 
     monkeypatch.setattr(Classifier, "clone", watched)
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     pictures = ColorPictures(test=20)
     score(classifiers, pictures.dataset, pictures.dataset.split("test")[:count], workers=workers)
-    assert cloned == classifiers * crews
+    assert cloned == classifiers * (crews + 1), "one more of each, to see that it takes several pictures at once"
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 65])

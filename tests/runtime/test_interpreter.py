@@ -367,3 +367,22 @@ def test_an_older_runtime_without_signature_shapes_works(model: bytes, monkeypat
     monkeypatch.setitem(sys.modules, "tflite_runtime", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", SimpleNamespace(Interpreter=Older))
     np.testing.assert_array_equal(Engine(model).run(PICTURES[0]), expected)
+
+
+@pytest.mark.parametrize("io", ["float32", "int8"])
+def test_several_pictures_in_one_run_give_what_each_gives_alone(model: bytes, io: str) -> None:
+    content = model if io == "float32" else quantized(model, PICTURES, io=io)
+    alone, together = Engine(content), Engine(content, batch=6)
+    assert (together.inputs.shape, together.classes) == ((6, 3, 2, 3), 5)
+    tensors = PICTURES[:6] if io == "float32" else alone.input_type.quantize(PICTURES[:6])
+    for row, tensor in zip(together.inputs, tensors, strict=True):
+        row[...] = tensor
+    together.invoke()
+    np.testing.assert_array_equal(together.outputs(), [alone.run(tensor) for tensor in tensors])
+    np.testing.assert_array_equal(together.output(), together.outputs()[0])
+    assert alone.outputs().shape == (1, 5)
+
+
+def test_a_model_that_cannot_take_several_pictures_says_so() -> None:
+    with pytest.raises(ModelError, match="4 pictures at once"):
+        Engine(computed_shape(), batch=4)
