@@ -17,6 +17,8 @@ _PARTS = (
     ("ai-edge-quantizer", "ai_edge_quantizer", "quantize", "int8 and float16"),
     ("jinja2", "jinja2", "report", "HTML reports"),
     ("aiohttp", "aiohttp", "serve", "the camera's web page"),
+    ("lime", "lime", "explain", "explanations by LIME"),
+    ("shap", "shap", "explain", "explanations by SHAP"),
     ("tensorflow", "tensorflow", "train", "trains, loads and converts Keras models"),
     ("keras", "keras", "train", "Keras 3 models"),
     ("tf-keras", "tf_keras", "train", "Keras 2 models, most .h5 files"),

@@ -14,8 +14,8 @@ from edgecnn.errors import EdgecnnError
 
 # Commands in the order a user meets them, each in the module of its name.
 COMMANDS = (
-    "demo", "train", "convert", "sensitivity", "evaluate", "compare", "benchmark", "predict", "camera", "report",
-    "inspect", "doctor",
+    "demo", "train", "convert", "sensitivity", "evaluate", "compare", "explain", "robustness", "benchmark", "predict",
+    "camera", "report", "inspect", "doctor",
 )  # fmt: skip
 
 

@@ -54,9 +54,18 @@ def check_report(folder: Path) -> None:
         import_module("jinja2")
     except ImportError as exc:
         raise MissingExtraError("Jinja2", "report") from exc
+    check_folder(folder, "a report")
+
+
+def check_folder(folder: Path, what: str = "anything") -> None:
+    """Tell before minutes of work that a folder cannot be made or written.
+
+    Raises:
+        DataError: it cannot; `what` was to be written there.
+    """
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise DataError(f"cannot write a report into {folder}: {there} is no folder that can be written")
+        raise DataError(f"cannot write {what} into {folder}: {there} is no folder that can be written")
 
 
 def change(before: float, after: float, better: str, worse: str) -> str:

@@ -20,29 +20,34 @@ def threads_for(total: int, wanted: int | None = None) -> int:
 
 
 def for_each(
-    total: int, workers: Sequence[Callable[[int], None]], progress: Callable[[int, int], None] | None = None
+    total: int,
+    workers: Sequence[Callable[[int], None]],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    block: int = _BLOCK,
 ) -> None:
     """Hand the numbers 0 to total - 1 out to workers, each of which runs in a thread of its own.
 
     Args:
         workers: called with one number at a time; see `threads_for`.
         progress: called from worker threads, one at a time, with (done, total).
+        block: numbers that a worker takes at once; fewer where one takes long.
 
     Raises:
         Exception: what a worker raised first; the others stop after the sample that they are at.
     """
-    blocks, stop, finished, lock = count(0, _BLOCK), False, 0, Lock()
+    blocks, stop, finished, lock = count(0, block), False, 0, Lock()
 
     def work(worker: Callable[[int], None]) -> None:
         nonlocal finished
         while not stop and (first := next(blocks)) < total:
-            block = range(first, min(first + _BLOCK, total))
-            for number in block:
+            numbers = range(first, min(first + block, total))
+            for number in numbers:
                 if stop:
                     return
                 worker(number)
             with lock:
-                finished += len(block)
+                finished += len(numbers)
                 if progress:
                     progress(finished, total)
 

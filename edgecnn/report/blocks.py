@@ -147,10 +147,11 @@ class Shot:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures; `table` is what Markdown shows instead of them."""
+    """Pictures; `table` is what Markdown shows instead of them, `look` is "large" for whole ones with more room."""
 
     shots: tuple[Shot, ...]
     table: Table | None = None
+    look: str = ""
     kind: str = "gallery"
 
 

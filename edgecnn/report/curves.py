@@ -1,4 +1,4 @@
-"""Lines over two axes: learning curves, ROC and precision-recall curves, a long run over time."""
+"""Lines over two axes: learning curves, ROC and precision-recall curves, severities, a long run over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from edgecnn.report import numbers as n
 from edgecnn.report.axes import Axis, Tick, amount_axis, percent_axis, value_axis
 
 _ROLES: Final = ("float", "output", "best", "second")  # lines that can be told apart in one chart
+
+_WORST: Final = 5  # severity
 
 # (x, y) in the units of the axes; no y where nothing was measured
 Points = Sequence[tuple[float, float | None]]
@@ -117,6 +119,21 @@ def class_curves(evaluations: Sequence[tuple[str, dict[str, Any]]]) -> list[Line
                 )
             )
     return found
+
+
+def severity_curves(title: str, lines: Sequence[tuple[str, Points]], ends: tuple[float, float]) -> list[LineChart]:
+    """Accuracy over severity from (name, points), severity 0 being clean pictures; none without any point.
+
+    Args:
+        ends: smallest and largest share that the axis must hold, the same for charts that are compared.
+    """
+    axis = percent_axis(*ends)
+    severities = Axis(tuple(Tick(x / _WORST, str(x) if x else "clean") for x in range(_WORST + 1)), 0, _WORST)
+    series = _series(lines, severities, axis)
+    if not series:
+        return []
+    ends_at = [f"{name} ends at {n.percent(points[-1][1])}" for name, points in lines if points]
+    return [LineChart(title, "; ".join(ends_at), series, severities.ticks, axis.ticks, "severity")]
 
 
 def sustained_charts(name: str, windows: Sequence[dict[str, Any]]) -> list[LineChart]:

@@ -11,7 +11,9 @@ from edgecnn.report.sections.benchmark import benchmarks
 from edgecnn.report.sections.comparing import comparison
 from edgecnn.report.sections.conversion import conversion
 from edgecnn.report.sections.evaluation import evaluations
+from edgecnn.report.sections.explanation import explanations
 from edgecnn.report.sections.live import camera, demo, predictions
+from edgecnn.report.sections.robustness import robustness
 from edgecnn.report.sections.sensitivity import sensitivity
 from edgecnn.report.sections.summary import summary
 from edgecnn.report.sections.training import training
@@ -34,6 +36,8 @@ def sections_of(records: Sequence[dict[str, Any]]) -> list[Section]:
     found += [sensitivity(record) for record in kinds.get("sensitivity", [])]
     found += [evaluations(kinds["evaluate"])] if "evaluate" in kinds else []
     found += [benchmarks(kinds["benchmark"])] if "benchmark" in kinds else []
+    found += [explanations(kinds["explain"])] if "explain" in kinds else []
+    found += [robustness(record) for record in kinds.get("robustness", [])]
     found += [camera(record) for record in kinds.get("camera", [])]
     found += [predictions(kinds["predict"])] if "predict" in kinds else []
     found += [demo(record) for record in kinds.get("demo", [])]

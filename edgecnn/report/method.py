@@ -7,6 +7,12 @@ from edgecnn.report import comparison as c
 from edgecnn.report import numbers as n
 
 Fact = tuple[str, str]
+_CORRUPTIONS: Final = "after Hendrycks and Dietterich (2019), and those of a camera"
+_MCE: Final = (
+    "of each corruption the errors of all severities, as a share of the first model's; then the mean of these. "
+    "The relative one takes what is lost from clean images on"
+)
+_INTERVALS: Final = "95 %: Wilson's; of a loss Agresti and Min's for pairs, each image counting once"
 _SKIPPED: Final = 20  # images named that could not be read
 _CAMERA_STAGES: Final = {
     "Reading a frame, median": "read_ms",
@@ -76,8 +82,12 @@ def comparison_facts(record: dict[str, Any]) -> list[Fact]:
     if record["mcnemar"]:
         facts.append(("McNemar's test", record["mcnemar"]["method"]))
     facts += [("Note", note) for note in record.get("notes", [])]
+    return [*facts, *_skipped(record)]
+
+
+def _skipped(record: dict[str, Any]) -> list[Fact]:
     skipped = record.get("skipped_images", [])
-    facts += [("Could not be read", f"{item['image']}: {item['reason']}") for item in skipped[:_SKIPPED]]
+    facts = [("Could not be read", f"{item['image']}: {item['reason']}") for item in skipped[:_SKIPPED]]
     return [*facts, *([("", f"and {len(skipped) - _SKIPPED} more")] if len(skipped) > _SKIPPED else [])]
 
 
@@ -141,10 +151,17 @@ def camera_facts(record: dict[str, Any]) -> list[Fact]:
         ("Temperature, °C", None if record["temperature_c"] is None else n.decimal(record["temperature_c"], 1)),
         ("Highest temperature, °C", None if record["hottest_c"] is None else n.decimal(record["hottest_c"], 1)),
         ("Slowed down", None if record["throttled"] is None else n.plain(record["throttled"] or "no")),
+        ("Drift watch", None if "drift" not in record else _drift_words(record["drift"])),
         ("Uncertain pictures saved", None if "saved" not in record else n.count(record["saved"])),
         ("Left out of the recording", None if "left_out" not in record else n.noun(record["left_out"], "picture")),
     ]
     return [(term, value) for term, value in facts if value]
+
+
+def _drift_words(drift: dict[str, Any] | None) -> str:
+    if drift is None:
+        return "none"
+    return f"{n.noun(drift['begun'], 'drift')}, {drift['now'] or 'none'} at the end"
 
 
 def sensitivity_facts(record: dict[str, Any]) -> list[Fact]:
@@ -160,6 +177,32 @@ def sensitivity_facts(record: dict[str, Any]) -> list[Fact]:
     if record.get("preprocess"):
         facts.append(("Preprocessing", f"{record['preprocess']['source']}: {record['preprocess']['detail']}"))
     return facts
+
+
+def robustness_facts(record: dict[str, Any]) -> list[Fact]:
+    """Models, pictures and methods of a trial of robustness."""
+    facts: list[Fact] = []
+    for item in record["models"]:
+        name = n.file_name(item["model"])
+        facts += [(name, item["kind"]), (f"{name}, SHA-256", item["sha256"])]
+        if item.get("preprocess"):
+            facts.append((f"{name}, preprocessing", item["preprocess"]["detail"]))
+    split = f", {record['split']} split" if record["split"] else ""
+    facts.append(("Measured on", f"{n.noun(record['samples'], 'image')} of {record['data']}{split}"))
+    if record["corruptions"]:
+        size = f", in {record['size'][0]}x{record['size'][1]}" if record.get("size") else ""
+        facts.append(("Corruptions", f"{_CORRUPTIONS}{size}; the same random numbers at every severity"))
+        facts.append(("mCE", _MCE))
+    for item in record["attacks"]:
+        more = "random start, " if item["steps"] > 1 else ""
+        words = f"{more}{n.noun(item['steps'], 'step')}, {item['norm']} of {item['epsilon']:.4g}, in whole levels"
+        facts.append((item["name"].upper(), f"{words}; crafted on {item['crafted_on']}"))
+    if patch := record["patch"]:
+        aim = f"to be taken for {patch['aim']}" if patch["aim"] else "away from the true class"
+        where = f"trained {aim} on {n.noun(patch['trained_on'], 'image')} of {patch['trained_split']}"
+        size = f"{patch['side']}x{patch['side']}"
+        facts.append(("Patch", f"{size} pixels of the input of {patch['crafted_on']}, {where}; Brown et al. (2017)"))
+    return [*facts, ("Intervals", _INTERVALS), ("Seed", n.count(record["seed"])), *_skipped(record)]
 
 
 def machine_facts(machine: dict[str, Any], versions: dict[str, Any]) -> list[Fact]:

@@ -9,8 +9,10 @@ from edgecnn.report.shapes.benchmark import BENCHMARK
 from edgecnn.report.shapes.compare import COMPARE
 from edgecnn.report.shapes.convert import CONVERT, SENSITIVITY
 from edgecnn.report.shapes.evaluate import EVALUATE
+from edgecnn.report.shapes.explain import EXPLAIN
 from edgecnn.report.shapes.kinds import KINDS, Each, Maybe
 from edgecnn.report.shapes.live import CAMERA, DEMO, PREDICT
+from edgecnn.report.shapes.robustness import ROBUSTNESS
 from edgecnn.report.shapes.train import TRAIN
 
 VERSION: Final = 1
@@ -21,6 +23,8 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "benchmark": BENCHMARK,
     "sensitivity": SENSITIVITY,
     "train": TRAIN,
+    "explain": EXPLAIN,
+    "robustness": ROBUSTNESS,
     "predict": PREDICT,
     "camera": CAMERA,
     "demo": DEMO,

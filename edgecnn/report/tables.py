@@ -28,9 +28,9 @@ def render_csv(records: Sequence[dict[str, Any]]) -> str:
     """The records in long format: one row a number, with its unit; what was not measured has no row.
 
     Columns: record (its place, from 1), kind, name (model, image or frame), side ("float" or "output" in a conversion,
-    "plain" for the output without its stages, "float" or "quantized" in a comparison), metric, item (label, step,
-    layer, rung, operator, epoch, second or "true -> predicted"), value, unit. A text that a spreadsheet would run as a
-    formula gets an apostrophe before it.
+    "plain" for the output without its stages, "float" or "quantized" in a comparison, "against" for the
+    second model of an explanation), metric, item (label, step, layer, rung, operator, epoch, second or "true ->
+    predicted"), value, unit. A text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -49,5 +49,6 @@ def _text(value: str) -> str:
 
 
 def _compared(record: dict[str, Any]) -> str:
-    """The models of a comparison; empty for other records."""
-    return f"{record['float']['model']} -> {record['quantized']['model']}" if "quantized" in record else ""
+    """The models of a comparison or of a trial; empty for other records."""
+    models = [record["float"], record["quantized"]] if "quantized" in record else record.get("models", [])
+    return " -> ".join(item["model"] for item in models)

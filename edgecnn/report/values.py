@@ -284,6 +284,35 @@ def _camera(record: dict[str, Any]) -> Iterator[Value]:
         yield "", "label_frames", label, number, "frames"
 
 
+def _explanation(record: dict[str, Any]) -> Iterator[Value]:
+    for name, side in (("", record), ("against", record["against"] or {})):
+        for metric, unit in (("score", "share"), ("mass", "share"), ("seconds", "s")):
+            yield name, metric, record["label"], side.get(metric), unit
+    for metric in ("correlation", "rank_correlation"):
+        yield "", metric, record["label"], (record["against"] or {}).get(metric), ""
+
+
+def _robustness(record: dict[str, Any]) -> Iterator[Value]:
+    for key, unit in (("clean", "share"), ("mce", ""), ("relative_mce", "")):
+        for name, value in zip(record["names"], record[key], strict=False):
+            yield name, {"clean": "top1"}.get(key, key), "", value, unit
+    for item in record["corruptions"]:
+        for name, row in zip(record["names"], item["top1"], strict=False):
+            for severity, share in zip(item["severities"], row, strict=False):
+                yield name, "top1", f"{item['name']} {severity}", share, "share"
+    for attack in [*record["attacks"], *([record["patch"] | {"name": "patch"}] if record["patch"] else [])]:
+        for key in ("top1", "noise_top1", "hits"):
+            for name, share in zip(record["names"], attack.get(key) or (), strict=False):
+                yield name, key, attack["name"], share, "share"
+    for item in record["extra"]:
+        name = record["names"][item["model"]] if item["model"] < len(record["names"]) else ""
+        yield name, "extra_loss_pp", item["condition"], item["points"], "points"
+        for _, metric, _, value, unit in _interval("extra_loss_pp", item["ci95"], "points"):
+            yield name, metric, item["condition"], value, unit
+    yield "", "samples", "", record["samples"], "images"
+    yield "", "skipped", "", record["skipped"], "images"
+
+
 def _prediction(record: dict[str, Any]) -> Iterator[Value]:
     for prediction in record["predictions"]:
         yield "", "score", prediction["label"], prediction["score"], "share"
@@ -317,6 +346,8 @@ _VALUES: Final = {
     "compare": _comparison,
     "benchmark": _benchmark,
     "train": _training,
+    "explain": _explanation,
+    "robustness": _robustness,
     "camera": _camera,
     "predict": _prediction,
     "demo": _demo,

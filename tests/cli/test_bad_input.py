@@ -15,8 +15,10 @@ WITH_MODEL = {
     "convert": "{} -o out.tflite --data data --preprocess raw",
     "evaluate": "{} --data data --labels labels.txt --preprocess raw",
     "compare": "{} int8.tflite --data data --labels labels.txt --preprocess raw",
+    "robustness": "{} --data data --labels labels.txt --preprocess raw --corruptions none --attacks none",
     "benchmark": "{} --runs 1",
     "predict": "{} red.png --labels labels.txt --preprocess raw",
+    "explain": "{} red.png -o why --labels labels.txt --preprocess raw",
     "camera": "{} --source flat --labels labels.txt --preprocess raw --events e.jsonl --record out.avi",
     "inspect": "{}",
 }
@@ -24,6 +26,7 @@ WITH_DATA = {
     "convert": "convert float.tflite -o out.tflite --data",
     "evaluate": "evaluate int8.tflite --data",
     "compare": "compare int8.tflite int8.tflite --data",
+    "robustness": "robustness int8.tflite --data",
 }
 
 
@@ -85,7 +88,7 @@ def test_data_without_class_folders_has_no_accuracy(failure: Failure) -> None:
     ) == ("--max-drop needs labelled images, and flat has no class folders")
 
 
-@pytest.mark.parametrize("command", ["convert", "evaluate", "predict", "camera"])
+@pytest.mark.parametrize("command", ["convert", "evaluate", "predict", "explain", "camera"])
 def test_labels_that_do_not_fit(command: str, failure: Failure, place: Path) -> None:
     model = "int8.tflite" if command != "convert" else "float.tflite"
     arguments = [word for word in words(command, model) if word not in ("--labels", "labels.txt")]

@@ -27,6 +27,7 @@ WORKS = [
     "predict int8.tflite red.png",
     "evaluate int8.tflite --data data",
     "compare int8.tflite int8.tflite --data data",
+    "robustness int8.tflite --data data --severities 3",
     "benchmark int8.tflite --runs 2 --profile",
     "inspect int8.tflite",
     "camera int8.tflite --source flat --max-frames 2",
@@ -52,8 +53,19 @@ def run(place: Path, missing: list[str], commands: list[str]) -> list[tuple[int,
     ("missing", "commands", "line"),
     [
         (
+            "lime",
+            ["explain int8.tflite red.png -o why --method lime"],
+            "lime is not installed; type: pip install 'edgecnn[explain]'",
+        ),
+        (
+            "shap",
+            ["explain int8.tflite red.png -o why --method shap"],
+            "shap is not installed; type: pip install 'edgecnn[explain]'",
+        ),
+        (
             "tensorflow",
-            [f"convert model.keras {CONVERT}", f"convert folder {CONVERT}", "inspect model.keras"],
+            [f"convert model.keras {CONVERT}", f"convert folder {CONVERT}", "inspect model.keras",
+             "explain model.keras red.png -o why --method rise"],
             "TensorFlow is not installed; type: pip install 'edgecnn[train]'",
         ),
         (
@@ -92,7 +104,7 @@ def run(place: Path, missing: list[str], commands: list[str]) -> list[tuple[int,
             "Keras is not installed; type: pip install 'edgecnn[train]'",
         ),
     ],
-    ids=["tensorflow", "tensorboardX", "h5py", "ai_edge_quantizer", "jinja2", "sklearn", "aiohttp", "keras"],
+    ids="lime shap tensorflow tensorboardX h5py ai_edge_quantizer jinja2 sklearn aiohttp keras".split(),
 )  # fmt: skip
 def test_the_line_to_type(missing: str, commands: list[str], line: str, place: Path) -> None:
     (place / "folder").mkdir()

@@ -24,8 +24,10 @@ COMMANDS = {
         "--preprocess",
         "raw",
     ),
+    "robustness": ("robustness", "int8.tflite", "--data", "data", "--corruptions", "fog"),
     "benchmark": ("benchmark", "int8.tflite", "float.tflite", "--runs", "4"),
     "predict": ("predict", "int8.tflite", "red.png"),
+    "explain": ("explain", "int8.tflite", "red.png", "-o", "why", "--method", "occlusion"),
     "inspect": ("inspect", "int8.tflite"),
     "doctor": ("doctor",),
 }
@@ -42,7 +44,7 @@ def is_report(text: str, form: str) -> bool:
     if form == "csv":
         return len(list(csv.DictReader(io.StringIO(text)))) > 10
     if form == "json":
-        return len(json.loads(text)) == 8  # the benchmark has two
+        return len(json.loads(text)) == 10  # the benchmark has two
     return text.lower().startswith("<!doctype html>" if form == "html" else "# ")
 
 

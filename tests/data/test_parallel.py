@@ -20,6 +20,12 @@ def test_every_number_is_done_once_and_told(total: int, workers: int) -> None:
     assert [so_far for so_far, _ in told][-1:] == ([total] if total else [])
 
 
+def test_small_blocks_end_together() -> None:
+    told: list[tuple[int, int]] = []
+    for_each(5, [lambda _: None], lambda *now: told.append(now), block=2)
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+
 def test_each_worker_has_a_thread_of_its_own() -> None:
     meet = threading.Barrier(2, timeout=10)
     threads: dict[str, set[int]] = {"a": set(), "b": set()}

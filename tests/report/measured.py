@@ -1,4 +1,4 @@
-"""Small records with everything that `evaluate`, `compare`, `benchmark`, `train` and `camera` may measure."""
+"""Small records with everything that `evaluate`, `compare`, `benchmark`, `train`, `camera`, … may measure."""
 
 import copy
 import math
@@ -249,6 +249,7 @@ def camera(**changes: Any) -> Record:
         "saved": 3,
         "full": False,
         "left_out": 2,
+        "drift": {"begun": 2, "seconds": {"dark": 12.3, "blurred": 4.0}, "now": None},
     }
     return record | copy.deepcopy(changes)
 
@@ -276,5 +277,99 @@ CONFIDENCE: Record = {
     "ece_before": 0.0613,
     "ece_after": 0.0118,
 }
-EVERYTHING = (full_evaluation(), comparison(), full_benchmark(), training(), camera())
+
+
+def explanation(image: str = "photos/tom.jpg", correlation: float | None = 0.93, **changes: Any) -> Record:
+    """An `explain` record of the float model and its int8 form."""
+    side: Record = {
+        "model": "out/pets-float.tflite",
+        "sha256": FLOAT,
+        "label": "cat",
+        "index": 0,
+        "score": 0.91,
+        "method": "rise",
+        "size": [224, 224],
+        "mass": 0.42,
+        "map": [[0.0, 0.25], [0.5, 1.0]],
+        "overlay": PICTURE,
+        "seconds": 3.2,
+    }
+    other = side | {"model": "out/pets-int8.tflite", "sha256": OUTPUT, "score": 0.88, "mass": 0.4}
+    record: Record = {
+        "schema": "edgecnn.explain/1",
+        "image": image,
+        **side,
+        "picture": PICTURE,
+        "against": other | {"correlation": correlation, "rank_correlation": 0.87},
+        "features": [{"layer": "conv2d_3", "shown": 16, "channels": 64, "picture": PICTURE}],
+        "notes": [],
+        "samples": 1000,
+        "seed": 0,
+    }
+    return record | copy.deepcopy(changes)
+
+
+def robustness(**changes: Any) -> Record:
+    """A `robustness` record of a float model and its int8: two corruptions, two attacks and a patch."""
+    both = [[0.6, 0.62], [0.55, 0.58]]
+    attack: Record = {"epsilon": 8 / 255, "norm": "Linf", "crafted_on": "pets.keras", "top1_ci95": both, "samples": 200}
+    record: Record = {
+        "schema": "edgecnn.robustness/1",
+        "models": [
+            {"model": "pets.keras", "sha256": FLOAT, "kind": "float", "preprocess": None},
+            {"model": "out/pets_int8.tflite", "sha256": OUTPUT, "kind": "int8", "preprocess": None},
+        ],
+        "names": ["float", "int8"],
+        "data": "pets",
+        "split": "test",
+        "samples": 200,
+        "skipped": 1,
+        "skipped_images": [{"image": "test/cat/9.jpg", "reason": "damaged"}],
+        "clean": [0.9, 0.88],
+        "clean_ci95": [[0.85, 0.94], [0.83, 0.92]],
+        "size": [96, 96],
+        "corruptions": [
+            {
+                "name": "gaussian_noise",
+                "kind": "noise",
+                "severities": [1, 3, 5],
+                "top1": [[0.8, 0.6, 0.4], [0.7, 0.5, 0.3]],
+                "top1_ci95": [[[0.7, 0.9]] * 3] * 2,
+            },
+            {"name": "jpeg_compression", "kind": "digital", "severities": [1, 5], "top1": [[0.9, 0.8], [0.9, 0.7]]},
+        ],
+        "mce": [1.0, 1.25],
+        "relative_mce": [1.0, None],
+        "attacks": [
+            attack | {"name": "fgsm", "steps": 1, "top1": [0.2, 0.25]},
+            attack | {"name": "pgd", "steps": 10, "top1": [0.05, 0.1]},
+        ],
+        "patch": {
+            "share": 0.1,
+            "side": 30,
+            "aim": "cat",
+            "crafted_on": "pets.keras",
+            "trained_on": 512,
+            "trained_split": "train",
+            "top1": [0.3, 0.45],
+            "top1_ci95": [[0.24, 0.37], [0.38, 0.52]],
+            "noise_top1": [0.7, 0.71],
+            "hits": [0.6, 0.4],
+            "samples": 200,
+            "picture": PICTURE,
+        },
+        "extra": [
+            {"model": 1, "condition": "corruptions", "points": 4.0, "ci95": [1.5, 6.5]},
+            {"model": 1, "condition": "fgsm", "points": -7.0, "ci95": [-12.0, -2.0]},
+            {"model": 1, "condition": "pgd", "points": -7.0, "ci95": [-14.5, 0.5]},
+            {"model": 1, "condition": "patch", "points": -17.0, "ci95": [-23.0, -11.0]},
+        ],
+        "verdict": "Under corruption int8 loses 4.0 points more than float (95 %: 1.5 to 6.5).",
+        "seed": 0,
+        "notes": ["the models cut pictures to different sizes"],
+    }
+    return record | copy.deepcopy(changes)
+
+
+EVERYTHING = (full_evaluation(), comparison(), full_benchmark(), training(), camera(), explanation(), robustness())
 MACHINE_OF_OTHERS: Record = MACHINE | {"cpu": "Other CPU"}

@@ -76,7 +76,7 @@ ALL = [
 ]
 SINGLE = [pytest.param([record], id=record["schema"]) for record in ALL]
 # Each of these records has a section of its own.
-ALONE = [f"edgecnn.{kind}/1" for kind in ("convert", "compare", "sensitivity", "train", "camera", "demo")]
+ALONE = [f"edgecnn.{kind}/1" for kind in ("convert", "compare", "sensitivity", "train", "camera", "demo", "robustness")]
 
 
 def check(text: str) -> Page:

@@ -71,6 +71,8 @@ def test_a_record_within_the_schema_is_accepted_as_it_is(record: dict[str, Any])
         (measured.training(), "history.3.accuracy", 85, "a number from 0 to 1"),
         (measured.training(), "evaluation.top1", 85, "a number from 0 to 1"),
         (measured.camera(), "throttled", "now", "a list"),
+        (measured.explanation(), "map.0.1", 2, "a number from 0 to 1"),
+        (measured.explanation(), "against.overlay", "a.png", "a data:image/…;base64 picture"),
         (measured.camera(), "labels", ["cat"], "an object"),
         (samples.conversion(architecture=measured.ARCHITECTURE), "architecture.layers.0.output.0", -1, COUNT),
         (
@@ -117,7 +119,10 @@ def test_a_record_that_does_not_hang_together_is_refused(
         ('{"schema": "edgecnn.convert/2"}', "edgecnn.convert/2 was written by a newer edgecnn; this release reads /1"),
         ('{"schema": "edgecnn.train/2"}', "edgecnn.train/2 was written by a newer edgecnn; this release reads /1"),
         ('{"schema": "edgecnn.convert/0"}', "edgecnn.convert/0 does not exist; this release reads /1"),
-        ('{"schema": "edgecnn.explain/1"}', "edgecnn.explain/1 cannot be reported; expected one of convert, evaluate"),
+        (
+            '{"schema": "edgecnn.foretell/1"}',
+            "edgecnn.foretell/1 cannot be reported; expected one of convert, evaluate",
+        ),
         ('{"schema": "other"}', "expected a results record with a schema key such as 'edgecnn.convert/1', got 'other'"),
         ('{"schema": 1}', "expected a results record with a schema key such as 'edgecnn.convert/1', got 1"),
         ("{}", "expected a results record with a schema key such as 'edgecnn.convert/1', got {}"),

@@ -67,6 +67,10 @@ def _carried(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Preprocessing", n.plain(preprocess.get("spec", preprocess)) if preprocess else "not stated in the file"
     if record.get("confidence"):
         yield "Confidence", n.plain(record["confidence"])
+    if reference := record.get("reference"):
+        for name in ("brightness", "contrast", "sharpness", "score"):
+            ends = [n.decimal(reference[name][end], 2) for end in (1, -2)]
+            yield f"{name.capitalize()} at conversion, 5 % to 95 %", " to ".join(ends)
     for key, value in record["provenance"].items():
         yield key.replace("_", " ").capitalize(), n.plain(value)
 

@@ -117,7 +117,11 @@ def judge_camera(record: dict[str, Any]) -> Verdict:
         f"The source was lost and found again {n.noun(record['reconnects'], 'time')}." if record["reconnects"] else "",
         f"The board slowed itself down: {', '.join(record['throttled'])}." if record["throttled"] else "",
     ]
-    level = "warn" if record["throttled"] or record["reconnects"] else "plain"
+    drift = record.get("drift")
+    if drift and drift["begun"]:
+        lasted = ", ".join(f"{reason} for {n.seconds(seconds)}" for reason, seconds in drift["seconds"].items())
+        remarks.append(f"What it saw was unlike the pictures at conversion {n.noun(drift['begun'], 'time')}: {lasted}.")
+    level = "warn" if record["throttled"] or record["reconnects"] or (drift and drift["begun"]) else "plain"
     return Verdict(level, f"{headline}.", tuple(filter(None, remarks)))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from edgecnn.report.shapes.convert import ARCHITECTURE, CONFIDENCE
+from edgecnn.report.shapes.convert import ARCHITECTURE, CONFIDENCE, REFERENCE
 from edgecnn.report.shapes.kinds import Each, Maybe
 
 _TENSOR: Final = {"name": "text", "shape": ["number"], "dtype": "text", "scale": "number", "zero_point": "number"}
@@ -22,6 +22,7 @@ INSPECT: Final[dict[str, Any]] = {
     "labels": ["text"],
     "preprocess": "table",
     "confidence?": Maybe(CONFIDENCE),
+    "reference?": Maybe(REFERENCE),
     "provenance": "table",
 }
 DOCTOR: Final[dict[str, Any]] = {

@@ -32,6 +32,7 @@ CAMERA: Final[dict[str, Any]] = {
     "temperature_c": Maybe("number"),
     "hottest_c": Maybe("number"),
     "throttled": Maybe(["text"]),
+    "drift?": Maybe({"begun": "count", "seconds": Each("amount"), "now": Maybe("text")}),
     "saved?": "count",
     "full?": "flag",
     "left_out?": "count",

@@ -12,6 +12,7 @@ NOTHING: Record = {
     "frames": 0, "fps": None, "seconds": 0.0, "p50_ms": None, "p90_ms": None, "age_p50_ms": None, "age_p90_ms": None,
     "stages": dict.fromkeys(("read_ms", "preprocess_ms", "invoke_ms", "postprocess_ms")), "labels": {}, "dropped": 0,
     "skipped": 0, "reconnects": 0, "hottest_c": None, "temperature_c": None, "throttled": None,
+    "drift": None,
 }  # fmt: skip
 
 
@@ -26,9 +27,26 @@ def test_a_run_is_told_in_a_sentence_with_what_went_wrong() -> None:
         "1 frame could not be decoded.",
         "The source was lost and found again 1 time.",
         "The board slowed itself down: throttled now.",
+        "What it saw was unlike the pictures at conversion 2 times: dark for 12.3 s, blurred for 4.0 s.",
     ]
     assert judge_camera(measured.camera(**NOTHING)).headline.replace(n.SPACE, " ") == "0 frames labelled."
     assert judge_camera(measured.camera(**NOTHING)).level == "plain"
+
+
+def test_a_drift_alone_is_a_warning_and_a_run_without_a_watch_says_so() -> None:
+    drifted = {"begun": 1, "seconds": {"dark": 3.0}, "now": "dark"}
+    for drift, level, fact in (
+        (drifted, "warn", "1 drift, dark at the end"),
+        (drifted | {"begun": 0, "seconds": {}, "now": None}, "plain", "0 drifts, none at the end"),
+        (None, "plain", "none"),
+    ):
+        record = measured.camera(**NOTHING | {"drift": drift})
+        assert judge_camera(record).level == level
+        facts = dict(camera(record).parts[-1].blocks[0].items)
+        assert facts["Drift watch"].replace(n.SPACE, " ") == fact
+    record = measured.camera(**NOTHING)
+    del record["drift"]  # of an earlier release
+    assert "Drift watch" not in dict(camera(record).parts[-1].blocks[0].items)
 
 
 def test_a_run_shows_latency_stages_and_labels() -> None:
