@@ -159,6 +159,8 @@ def main(path: str) -> None:
             if seen.changed:
                 print(f"{seen.label} {seen.score:.0%}", flush=True)
                 on_label_change(seen)
+            if seen.drift:
+                print(f"drift: {seen.drift.words}", file=sys.stderr, flush=True)
             for sink in sinks:
                 sink.show(seen)
         notify("STOPPING=1")

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgecnn.bundle.bundle import seal
-from edgecnn.bundle.card import Card, Confidence
+from edgecnn.bundle.card import Card, Confidence, Reference
 from edgecnn.bundle.tflite import with_signature
 from edgecnn.compress.quantize import quantize
 from edgecnn.config import Preprocess
@@ -205,6 +205,7 @@ def sealed(
     preprocess: Preprocess,
     head: str = "softmax",
     confidence: Confidence | None = None,
+    reference: Reference | None = None,
 ) -> bytes:
     """A bundle of the model."""
     card = Card(
@@ -217,5 +218,6 @@ def sealed(
         calibration={},
         accuracy=None,
         confidence=confidence,
+        reference=reference,
     )
     return seal(content, labels=labels, preprocess=preprocess, card=card)

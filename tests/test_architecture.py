@@ -20,29 +20,35 @@ errors
 config files quantization quiet signature
 spec
 bundle: architecture archive bundle card flatbuffer layers metadata pieces pooling probe tflite weights
-data: builtin dataset images parallel preprocess store
+data: builtin dataset images parallel preprocess statistics store
 runtime: classifier head interpreter
-keras_io: card export gradients graph keras2 keras_ops load network rebuild safety
+keras_io: card classifier export gradients graph keras2 keras_ops load network perturb rebuild safety
 measure: bootstrap calibration compare comparison confidence curves detect evaluate examples intervals match metrics
-measure: benchmark board gate latency machine memory peak profile ratio score sustained
-compress.channels: coupling gradients importance prune selection shrink
+measure: benchmark board gate latency machine memory peak profile ratio reference score sustained
+explain: crew explanation features gradients libraries maps occlusion rise
+robust: answers attacks blur camera corruptions digital frost measure noise patch result samples severity threat
+robust: transfer weather
+compress.channels: blocks coupling gradients importance prune selection shrink
 compress: bias equalize ladder quantize ranges recipe rounding sensitivity
-report.shapes: about benchmark compare convert evaluate kinds live train
+report.shapes: about benchmark compare convert evaluate explain kinds live robustness train
 report: axes blocks charts numbers plots results schema
-report: architecture calibration classes comparison compression curves gallery method models pareto verdict
-report.sections: about benchmark comparing conversion evaluation live quality sensitivity summary training
+report: architecture calibration classes comparison compression curves gallery method models pareto robustness
+report: verdict
+report.sections: about benchmark comparing conversion evaluation explanation live quality robustness
+report.sections: sensitivity summary training
 report: document html markdown render tables values
-camera: camera capture figures folder frame labeller observation picamera reader smoothing source threads
+camera: camera capture drift figures folder frame labeller observation picamera reader smoothing source threads
 sinks: annotate events recording uncertain window worker
 web: access broadcast encoder facts server
 train.nets: inception mobile parts plain pretrained residual
-train: architectures augment cache checkpoint cluster devices distill mix operations transfer
+train: adversary architectures augment cache checkpoint cluster devices distill mix operations transfer
 train: batches design finetune logs loop options result trainer
 compress: int8_graph qat quantizers tfmot trained tune weights
 convert: compression examine gains loading options pipeline proof quantizing recipe result samples stages
 demo
 cli: options output stages timings
-cli: benchmark camera compare convert demo doctor evaluate inspect live main predict report sensitivity train
+cli: benchmark camera compare convert demo doctor evaluate explain inspect live main predict report robustness
+cli: sensitivity train
 __init__ __main__
 """
 
@@ -59,8 +65,11 @@ ONLY_IN = {
     "h5py": {"keras_io"},
     "jax": {"train.devices"},
     "jinja2": {"report"},
-    "keras": {"compress.channels", "convert.compression", "data.builtin", "demo", "keras_io", "train"},
+    "keras": {"compress.channels", "convert.compression", "data.builtin", "demo", "explain", "keras_io", "train"},
+    "lime": {"explain.libraries"},
     "picamera2": {"camera.picamera"},
+    "shap": {"explain.libraries"},
+    "skimage": {"explain.libraries"},
     "sklearn": {"data.builtin", "demo"},
     "tensorflow": {
         *("compress.channels.gradients", "compress.qat", "compress.quantizers", "compress.tfmot", "compress.tune"),

@@ -23,6 +23,9 @@ _KINDS: Final = {
 }
 _SOURCE_KEYS: Final = ("kind", "name", "sha256")
 TEMPERATURES: Final = (0.1, 10.0)
+QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+# What a reference has quantiles of, and the largest value that each can have.
+STATISTICS: Final = {"brightness": 1.0, "contrast": 1.0, "sharpness": 8.0, "score": 1.0}
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,65 @@ class Confidence:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What pictures and scores were like at conversion; a camera whose own are unlike them has drifted.
+
+    Attributes:
+        brightness, contrast, sharpness: of the pictures, see `edgecnn.data.statistics`; the `QUANTILES` of each.
+        score: of the most probable class; its `QUANTILES`.
+        samples, split: how many pictures, and of which split.
+
+    Raises:
+        BundleError: a value that the format does not allow.
+    """
+
+    brightness: tuple[float, ...]
+    contrast: tuple[float, ...]
+    sharpness: tuple[float, ...]
+    score: tuple[float, ...]
+    samples: int
+    split: str
+
+    def __post_init__(self) -> None:
+        for name, most in STATISTICS.items():
+            values = getattr(self, name)
+            numbers = len(values) == len(QUANTILES) and all(_is_number(v) and 0 <= v <= most for v in values)
+            if not numbers or list(values) != sorted(values):
+                raise BundleError(
+                    f"expected the reference's {name} to be {len(QUANTILES)} rising numbers from 0 to {most:g}, "
+                    f"got {values!r}"
+                )
+        if not _is(self.samples, int) or self.samples < 1:
+            raise BundleError(f"expected the reference's samples to be a number from 1, got {self.samples!r}")
+        if not isinstance(self.split, str):
+            raise BundleError(f"expected the reference's split to be text, got {self.split!r}")
+
+    def range(self, statistic: str, tail: float) -> tuple[float, float]:
+        """What all but a tail at either end were within; the tail is one of the `QUANTILES` below a half."""
+        values, place = getattr(self, statistic), QUANTILES.index(tail)
+        return values[place], values[-1 - place]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {name: list(value) if name in STATISTICS else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Reference:
+        """Read `to_dict` back; keys that this release does not know are left out.
+
+        Raises:
+            BundleError: a key that is missing or wrong.
+        """
+        names = [field.name for field in fields(cls)]
+        if missing := [name for name in names if name not in values]:
+            raise BundleError(f"the card's reference lacks {', '.join(missing)}; convert the model again")
+        if wrong := [name for name in STATISTICS if not isinstance(values[name], list)]:
+            raise BundleError(f"expected lists of numbers in the card's reference for {', '.join(wrong)}")
+        known: dict[str, Any] = {name: values[name] for name in names}
+        return cls(**known | {name: tuple(values[name]) for name in STATISTICS})
+
+
+@dataclass(frozen=True)
 class Card:
     """How to use a model, where it came from and what it was measured with.
 
@@ -94,6 +156,7 @@ class Card:
         calibration: how many samples, a hash over their names, how they were chosen; empty without calibration.
         accuracy: "float", "output", "drop_pp", "samples", "agreement", "split"; None when not measured.
         confidence: of the scores; None when not measured. Then the JSON has no such key.
+        reference: what pictures and scores were like; likewise.
 
     Raises:
         BundleError: a value that the format does not allow.
@@ -108,6 +171,7 @@ class Card:
     calibration: dict[str, Any]
     accuracy: dict[str, Any] | None
     confidence: Confidence | None = None
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -130,6 +194,8 @@ class Card:
         values |= {"format": CARD_FORMAT, "preprocess": self.preprocess.to_dict()}
         if self.confidence is not None:
             values["confidence"] = self.confidence.to_dict()
+        if self.reference is not None:
+            values["reference"] = self.reference.to_dict()
         try:
             return json.dumps(values, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         except (TypeError, ValueError) as exc:
@@ -154,16 +220,20 @@ class Card:
                 f"made by a newer edgecnn (card format {version}, this release reads {CARD_FORMAT}); update edgecnn"
             )
         wrong = [key for key, kind in _KINDS.items() if key not in values or not _is(values[key], kind)]
-        if not _is(stated := values.get("confidence"), (dict, type(None))):
-            wrong.append("confidence")
+        stated = {name: values.get(name) for name in ("confidence", "reference")}
+        wrong += [name for name, value in stated.items() if not _is(value, (dict, type(None)))]
         if wrong:
             raise BundleError(f"the card's {', '.join(wrong)} is missing or of the wrong type; convert the model again")
         try:
             preprocess = Preprocess.from_dict(values["preprocess"])
         except PreprocessError as exc:
             raise BundleError(f"the card's preprocess is wrong: {exc}") from exc
-        confidence = None if stated is None else Confidence.from_dict(stated)
-        return cls(**{key: values[key] for key in _KINDS} | {"preprocess": preprocess, "confidence": confidence})
+        known = {key: values[key] for key in _KINDS} | {"preprocess": preprocess}
+        if stated["confidence"] is not None:
+            known["confidence"] = Confidence.from_dict(stated["confidence"])
+        if stated["reference"] is not None:
+            known["reference"] = Reference.from_dict(stated["reference"])
+        return cls(**known)
 
 
 def _is(value: object, kind: Any) -> bool:

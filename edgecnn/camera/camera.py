@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.camera.drift import Drift, DriftWatch
 from edgecnn.camera.figures import Figures
 from edgecnn.camera.labeller import Labeller
 from edgecnn.camera.observation import Observation
 from edgecnn.camera.reader import Reader
 from edgecnn.camera.source import Source, is_live, open_source
+from edgecnn.data.statistics import picture_statistics
 from edgecnn.errors import CameraError
 from edgecnn.measure.board import temperature_c, throttled
 
@@ -42,6 +44,8 @@ class Camera:
         size: (width, height) to ask a camera for.
         every_frame: classify every picture of a recording, as fast as possible.
         roi, smooth, threshold, margin: see `Labeller`.
+        drift: watch whether pictures and scores are still like those at conversion, see `edgecnn.camera.drift`. Models
+            whose bundle does not say what those were like, and folders of images, which tell no time, are not watched.
         on_state: called with "running", "stalled", "reconnecting" or "ended" when that changes, by the thread that
             iterates.
 
@@ -49,6 +53,7 @@ class Camera:
         classifier, roi: as given.
         figures: counts and times so far.
         reader: what reads the source.
+        watch: the drift watch; None for none.
 
     Raises:
         CameraError: an argument outside its range.
@@ -66,6 +71,7 @@ class Camera:
         smooth: int = 5,
         threshold: float | None = None,
         margin: float = 0.1,
+        drift: bool = True,
         on_state: Callable[[str], None] | None = None,
     ) -> None:
         self.classifier, self.roi = classifier, roi
@@ -83,6 +89,9 @@ class Camera:
         self._hottest: float | None = None
         self._board_due = 0.0
         self.reader.start()
+        self.watch: DriftWatch | None = None
+        if drift and classifier.reference and not (self.reader.waits and self.reader.rate is None):
+            self.watch = DriftWatch(classifier.reference, len(classifier.labels))
 
     def __enter__(self) -> Camera:
         return self
@@ -110,6 +119,8 @@ class Camera:
             if self.reader.reconnects != reconnects:  # what was before the gap says nothing about now
                 reconnects = self.reader.reconnects
                 self._labeller.reset()
+                if self.watch:
+                    self.watch.pause()
             yield self._observe(frame)
 
     def _observe(self, frame: Frame) -> Observation:
@@ -125,10 +136,22 @@ class Camera:
             changed=answer.label != self._label,
             age_ms=1e3 * (labelled - frame.captured),
             latency_ms=1e3 * (labelled - taken),
+            drift=self._drift(frame) if self.watch else None,
         )
         self._label = answer.label
         self.figures.add(observation, labelled, (answer.preprocess_ms, answer.invoke_ms, answer.postprocess_ms))
         return observation
+
+    def _drift(self, frame: Frame) -> Drift | None:
+        """What the watch says to the frame that was just classified, by the clock of the recording where it has one."""
+        watch, classifier, rate = self.watch, self.classifier, self.reader.rate
+        now = frame.number / rate if rate and self.reader.waits else frame.captured
+        if watch is None or not watch.due(now):
+            return None
+        pixels = classifier.preprocessor.written(classifier.engine.input)  # runtimes leave their inputs as they are
+        picture = picture_statistics(pixels, classifier.preprocess.color)
+        score = classifier.head.probabilities(classifier.engine.output()).max()
+        return watch.update(now, picture, float(score))
 
     def stop(self) -> None:
         """End the iteration after the present frame; may be called from a signal handler or another thread."""
@@ -144,7 +167,7 @@ class Camera:
 
         Returns:
             state, fps (frames a second just now), frames, dropped, reconnects, trouble, p50_ms, age_p50_ms,
-            temperature_c, throttled.
+            temperature_c, throttled, drift (the present one as JSON, None for none).
         """
         self._look_at_board()
         reader, figures = self.reader, self.figures
@@ -157,6 +180,7 @@ class Camera:
             "trouble": reader.trouble,
             "p50_ms": figures.latencies.percentile(50),
             "age_p50_ms": figures.ages.percentile(50),
+            "drift": drift.to_dict() if self.watch and (drift := self.watch.current) else None,
         } | self._board
 
     def summary(self) -> dict[str, Any]:
@@ -171,6 +195,7 @@ class Camera:
             | known
             | counts
             | {"threads": self.classifier.threads, "hottest_c": self._hottest}
+            | {"drift": self.watch.to_dict() if self.watch else None}
             | self._board
         )
 

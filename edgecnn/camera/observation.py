@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgecnn.camera.drift import Drift
     from edgecnn.camera.frame import Frame
 
 UNKNOWN = "unknown"
@@ -25,6 +26,7 @@ class Observation(NamedTuple):
         changed: whether the label differs from the frame's before; true for the first.
         age_ms: from capture to label.
         latency_ms: from taking the frame to label: region of interest, preprocessing, inference, smoothing.
+        drift: the drift that began or ended with this frame; None for none.
     """
 
     frame: Frame
@@ -35,6 +37,7 @@ class Observation(NamedTuple):
     changed: bool
     age_ms: float
     latency_ms: float
+    drift: Drift | None = None
 
 
 class Sink(Protocol):

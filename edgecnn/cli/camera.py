@@ -79,6 +79,12 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="How much better another class must be to take over.",
 )
+@click.option(
+    "--drift/--no-drift",
+    default=True,
+    show_default=True,
+    help="Tell when pictures or scores leave the range they had at conversion.",
+)
 @click.option("--threads", type=ThreadCount(), default="auto", show_default=True, help="Threads of the interpreter.")
 @click.option("--headless", is_flag=True, help="No window, even where there is a display.")
 @click.option(
@@ -120,13 +126,15 @@ def command(
     smooth: int,
     threshold: float | None,
     margin: float,
+    drift: bool,
     as_json: bool,
     **outputs: Any,
 ) -> None:
     """Classify live pictures of a camera, a stream or a file. Ctrl-C ends it.
 
     Always the newest frame is classified; those that come while inference runs are dropped and counted. The label is
-    averaged over frames and changes only when another is clearly better.
+    averaged over frames and changes only when another is clearly better. When the picture becomes dark, bright, flat or
+    blurred, or scores fall, unlike at conversion and unlike this scene was, that is told as a drift.
 
     \b
     Examples:
@@ -147,6 +155,8 @@ def command(
     classifier = Classifier(content, labels=names, preprocess=spec, threads=threads or 1, name=str(model))
     if not threads:
         classifier = classifier.clone(threads=choose_threads(classifier))
+    if drift and classifier.reference is None:
+        note(f"Note: no drift watch: {model} does not say what pictures were like at conversion; convert it again")
     with ExitStack() as stack:
         camera = stack.enter_context(
             Camera(
@@ -158,6 +168,7 @@ def command(
                 smooth=smooth,
                 threshold=threshold,
                 margin=margin,
+                drift=drift,
                 on_state=lambda state: line.state(state),
             )
         )
@@ -255,6 +266,9 @@ def _show(summary: dict[str, Any]) -> None:
         f"{stages['preprocess_ms']:.2f}, inference {stages['invoke_ms']:.2f}, labelling {stages['postprocess_ms']:.2f}"
     )
     paragraph(f"age of a frame at its label {summary['age_p50_ms']:.1f} ms (90 %: {summary['age_p90_ms']:.1f})")
+    if (drift := summary["drift"]) and drift["begun"]:
+        lasted = ", ".join(f"{reason} for {seconds:.1f} s" for reason, seconds in drift["seconds"].items())
+        paragraph(f"drift {_counted(drift['begun'], 'time')}: {lasted}")
     if summary["temperature_c"] is not None:
         slowed = ", ".join(summary["throttled"] or []) or "not slowed down"
         paragraph(f"temperature {summary['temperature_c']:.0f} °C, at most {summary['hottest_c']:.0f} °C; {slowed}")

@@ -51,6 +51,7 @@ def command(model: Path, labels: Path | None, preprocess: str | None, allow_unsa
         "labels": list(names or bundle.labels),
         "preprocess": _preprocess(content, bundle, spec, str(model)),
         "confidence": card.confidence.to_dict() if card and card.confidence else None,
+        "reference": card.reference.to_dict() if card and card.reference else None,
         "provenance": _provenance(card) if card else {},
     }
     if as_json:
@@ -114,6 +115,9 @@ def _show(record: dict[str, Any]) -> None:
         threshold = "" if limit is None else f", unknown below {limit:.1%}"
         found = f"{confidence['samples']:,} images ({confidence['split']})"
         click.echo(f"  {'confidence':<12} temperature {confidence['temperature']:.2f}{threshold}, {found}")
+    if reference := record["reference"]:
+        for i, line in enumerate(_reference_lines(reference)):
+            click.echo(f"  {'reference' if i == 0 else '':<12} {line}")
     provenance = record["provenance"]
     if not provenance:
         click.echo(f"  {'provenance':<12} not made by edgecnn")
@@ -128,6 +132,14 @@ def _show(record: dict[str, Any]) -> None:
     made = ", ".join(f"{name} {number}" for name, number in provenance["versions"].items())
     for i, line in enumerate(_wrap(made)):
         click.echo(f"  {'made with' if i == 0 else '':<12} {line}")
+
+
+def _reference_lines(reference: dict[str, Any]) -> list[str]:
+    """What pictures and scores were like at conversion, without a tail of 5 % at either end."""
+    from edgecnn.bundle.card import STATISTICS
+
+    ranges = [f"{name} {reference[name][1]:.2f} to {reference[name][-2]:.2f}" for name in STATISTICS]
+    return [*_wrap(", ".join(ranges)), f"5% to 95% of {reference['samples']:,} images ({reference['split']})"]
 
 
 def _wrap(text: str) -> list[str]:

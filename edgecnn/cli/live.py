@@ -30,7 +30,7 @@ class LiveLine:
 
     Args:
         status: what `Camera.status` gives.
-        quiet: whether labels are shown at all; states always are, on stderr.
+        quiet: whether labels are shown at all; states and drifts always are, on stderr.
     """
 
     def __init__(self, status: Callable[[], dict[str, Any]], *, quiet: bool) -> None:
@@ -40,7 +40,10 @@ class LiveLine:
         self._worked = True
 
     def show(self, observation: Observation) -> None:
-        """Draw the line anew, or print one where the label changed."""
+        """Draw the line anew, or print one where the label changed; a drift is told on a line of its own."""
+        if observation.drift:
+            self.close()
+            note(f"Drift: {observation.drift.words}")
         if self._quiet:
             return
         if not self._rewrites:
@@ -53,6 +56,8 @@ class LiveLine:
         self._due = now + _INTERVAL
         status = self._status()
         parts = [_answer(observation), f"{observation.age_ms:.0f} ms old"]
+        if status["drift"]:
+            parts.insert(0, status["drift"]["reason"].upper())
         if status["fps"]:  # known from the second frame on
             parts.append(f"{status['fps']:.1f} fps")
         parts.append(f"{status['dropped']:,} dropped")

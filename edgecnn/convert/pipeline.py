@@ -37,6 +37,7 @@ from edgecnn.keras_io.export import Parity, check_parity, export_float
 from edgecnn.keras_io.load import KerasSource
 from edgecnn.measure.machine import versions
 from edgecnn.measure.match import labels_for, preprocess_for
+from edgecnn.measure.reference import measure_reference
 from edgecnn.measure.score import Scores, score
 from edgecnn.runtime.interpreter import Engine
 from edgecnn.train.loop import Observer, Silent
@@ -132,7 +133,8 @@ def convert_model(
         models = [work.classifier(loaded.content)]
         if confidence or quantized.content != loaded.content:
             models.append(work.classifier(quantized.content, confidence))
-        scores = score(models, dataset, pictures.measured, progress=run.observer.progress)
+        scores = score(models, dataset, pictures.measured, progress=run.observer.progress, describe=True)
+        reference = measure_reference(scores, pictures.split)
         run.notes += confidence_doubts(confidence, scores) if confidence else []
         accuracy = _accuracy(scores, pictures.split, labelled=dataset.labelled)
         details.append(f"{accuracy['samples']} images of the {pictures.split} split")
@@ -150,6 +152,7 @@ def convert_model(
             calibration=_calibration_card(dataset, used),
             accuracy=accuracy,
             confidence=confidence,
+            reference=reference,
         )
         content = seal(quantized.content, labels=labels, preprocess=preprocess, card=card, name=card_text(model.stem))
         write_atomic(output, content)
@@ -174,6 +177,7 @@ def convert_model(
         parity=parity,
         accuracy=accuracy,
         confidence=confidence,
+        reference=reference,
         scores=scores,
         steps=tuple(run.steps),
         notes=(*dataset.notes, *run.notes),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.bundle.architecture import architecture
-from edgecnn.bundle.card import Confidence
+from edgecnn.bundle.card import Confidence, Reference
 from edgecnn.bundle.tflite import describe
 from edgecnn.compress.ladder import Climb
 from edgecnn.compress.quantize import Quantized
@@ -51,6 +51,7 @@ class ConvertResult:
     parity: Parity | None
     accuracy: dict[str, Any]
     confidence: Confidence | None
+    reference: Reference
     scores: Scores
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
@@ -107,6 +108,7 @@ class ConvertResult:
             "steps": [asdict(step) for step in self.steps],
             "accuracy": self.accuracy,
             "confidence": self.confidence.to_dict() if self.confidence else None,
+            "reference": self.reference.to_dict(),
             "skipped": len(self.scores.skipped),
             "skipped_images": [{"image": name, "reason": reason} for name, reason in self.scores.skipped],
             "max_drop": self.config.max_drop,

@@ -112,6 +112,19 @@ class Preprocessor:
         self._write_pixels(frame, pixels, color)
         return pixels
 
+    def written(self, tensor: NDArray[Any]) -> NDArray[np.uint8]:
+        """The pixels behind a tensor that `write` filled last, without the bars of a letterbox; no second resize.
+
+        Some tables make one of the pixel values 127 and 128; here the upper half of the range is one lower then. What
+        comes back may be a view of the tensor or of a buffer, which the next `write` changes.
+        """
+        pixels = self._pixels
+        if self._shortcut is not None:
+            pixels = tensor.view(np.uint8)
+            if self._shortcut[1]:
+                pixels = np.bitwise_xor(pixels, _HIGH_BIT)
+        return pixels if self._place is None else pixels[self._place]
+
     def normalize(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """What `pixels` gave, one picture (height, width, channels) or many, as the tensor that a call gives."""
         flat = cv2.LUT(pixels.reshape(-1, 1, pixels.shape[-1]), self._table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from edgecnn.bundle.bundle import Bundle, open_bundle
-from edgecnn.bundle.card import HEADS, Confidence
+from edgecnn.bundle.card import HEADS, Confidence, Reference
 from edgecnn.config import NORMALIZATIONS, Preprocess
 from edgecnn.data.preprocess import Preprocessor
 from edgecnn.errors import BundleError, ModelError, PreprocessError
@@ -51,6 +51,8 @@ class Classifier:
         preprocess: what is done to every frame.
         threads: of the interpreter.
         unknown_below: smallest score at which a class is named; None where the model has no such threshold.
+        reference: what pictures and scores were like at conversion; None where the model does not say, or is used in
+            another way than it was sealed with, which gives other pictures or scores.
         engine, head, preprocessor: the parts, for measurement.
 
     Raises:
@@ -87,6 +89,9 @@ class Classifier:
         self.head = Head(kind, self.engine.output_type, confidence.temperature if confidence else 1.0)
         self.unknown_below = confidence.unknown_below if confidence else None
         self.preprocessor = Preprocessor(self.preprocess, self.engine.input_type)
+        used = self.preprocess, kind, confidence
+        as_sealed = (card := bundle.card) and used == (card.preprocess, card.head, card.confidence)
+        self.reference: Reference | None = card.reference if card and as_sealed else None
 
     def probabilities(self, frame: NDArray[np.uint8], *, color: str = "bgr") -> NDArray[np.float32]:
         """Probabilities (classes,) of one uint8 frame of any size: gray, or "bgr" / "rgb" with 3 or 4 channels.
@@ -106,12 +111,19 @@ class Classifier:
         """Whether the best of a picture's predictions is too uncertain to name its class; never without a threshold."""
         return self.unknown_below is not None and not predictions[0].score >= self.unknown_below  # NaN is unknown
 
-    def clone(self, *, threads: int | None = None) -> Classifier:
-        """The same classifier with an interpreter and buffers of its own, for another thread or with more threads."""
+    def clone(self, *, threads: int | None = None, batch: int = 1) -> Classifier:
+        """The same classifier with an interpreter and buffers of its own, for another thread or with more threads.
+
+        Args:
+            batch: pictures that one `invoke` of its engine computes.
+
+        Raises:
+            ModelError: the model cannot take so many at once.
+        """
         twin = copy.copy(self)
         twin.threads = threads or self.threads
         twin.preprocessor = Preprocessor(self.preprocess, self.engine.input_type)
-        twin.engine = Engine(self._content, threads=twin.threads, size=self.preprocess.size)
+        twin.engine = Engine(self._content, threads=twin.threads, size=self.preprocess.size, batch=batch)
         return twin
 
     def rank(self, probabilities: NDArray[np.float32], top_k: int = 5) -> tuple[Prediction, ...]:

@@ -1,4 +1,4 @@
-"""Observations as JSON lines: one when the label changes, and one now and then."""
+"""Observations as JSON lines: one when the label changes, one when a drift begins or ends, and one now and then."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def event(observation: Observation) -> dict[str, Any]:
-    """The JSON form of an observation; `index` is null for "unknown"."""
-    return {
+    """The JSON form of an observation; `index` is null for "unknown", and "drift" is there when one began or ended."""
+    record = {
         "frame": observation.frame.number,
         "captured_at": round(observation.frame.captured_at, 6),
         "age_ms": round(observation.age_ms, 3),
@@ -24,6 +24,7 @@ def event(observation: Observation) -> dict[str, Any]:
         "score": round(observation.score, 6),
         "latency_ms": round(observation.latency_ms, 4),
     }
+    return record | ({"drift": observation.drift.to_dict()} if observation.drift else {})
 
 
 class EventLog:
@@ -51,7 +52,7 @@ class EventLog:
     def show(self, observation: Observation) -> None:
         """Write an event if one is due."""
         now = observation.frame.captured
-        if not observation.changed and now < self._due:
+        if not observation.changed and not observation.drift and now < self._due:
             return
         self._due = now + self._every
         try:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.bundle.card import CARD_FORMAT, HEADS, TEMPERATURES, Card, Confidence
+from edgecnn.bundle.card import CARD_FORMAT, HEADS, QUANTILES, STATISTICS, TEMPERATURES, Card, Confidence, Reference
 from edgecnn.config import Preprocess
 from edgecnn.errors import BundleError
 
@@ -39,6 +39,17 @@ confidences = st.builds(
     ece_before=shares,
     ece_after=shares,
 )
+references = st.builds(
+    Reference,
+    **{
+        name: st.lists(st.floats(0, most), min_size=len(QUANTILES), max_size=len(QUANTILES)).map(sorted).map(tuple)
+        for name, most in STATISTICS.items()
+    },
+    samples=st.integers(1, 10**9),
+    split=st.text(max_size=8),
+)
+RISING = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+REFERENCE = Reference(RISING, RISING, RISING, RISING, 200, "val")
 CONFIDENCE = Confidence(1.5, 0.4, 0.95, 200, "val", 0.06, 0.01)
 
 
@@ -54,6 +65,7 @@ CONFIDENCE = Confidence(1.5, 0.4, 0.95, 200, "val", 0.06, 0.01)
         calibration=records,
         accuracy=st.none() | records,
         confidence=st.none() | confidences,
+        reference=st.none() | references,
     )
 )
 def test_a_card_comes_back_as_it_was_written(card: Card) -> None:
@@ -151,6 +163,50 @@ def test_a_confidence_with_more_keys_is_read_and_one_that_is_no_object_refused(m
     for wrong in ([1.5], 1.5, "1.5", True):
         with pytest.raises(BundleError, match="the card's confidence is missing or of the wrong type"):
             Card.from_json(changed(make_card(), confidence=wrong))
+
+
+def test_a_card_without_reference_has_no_such_key(make_card: MakeCard) -> None:
+    assert "reference" not in json.loads(make_card().to_json())
+    assert Card.from_json(changed(make_card(), reference=None)) == make_card()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"brightness": [0.1] * 6}, "expected the reference's brightness to be 7 rising numbers from 0 to 1"),
+        ({"contrast": [0.1] * 6 + [1.1]}, "expected the reference's contrast to be 7 rising numbers from 0 to 1"),
+        ({"sharpness": [-0.1] + [0.1] * 6}, "expected the reference's sharpness to be 7 rising numbers from 0 to 8"),
+        ({"score": list(RISING[::-1])}, "expected the reference's score to be 7 rising numbers from 0 to 1, got "),
+        ({"score": [*RISING[:-1], True]}, "expected the reference's score"),
+        ({"score": [*RISING[:-1], "1"]}, "expected the reference's score"),
+        ({"score": [*RISING[:-1], None]}, "expected the reference's score"),
+        ({"score": 0.5, "contrast": "dark"}, "expected lists of numbers in the card's reference for contrast, score"),
+        ({"samples": 0}, "expected the reference's samples to be a number from 1, got 0"),
+        ({"split": 1}, "expected the reference's split to be text, got 1"),
+        ({"split": "absent", "score": "absent"}, "the card's reference lacks score, split; convert the model again"),
+    ],
+)
+def test_what_is_wrong_in_the_reference_is_named(make_card: MakeCard, changes: dict[str, Any], message: str) -> None:
+    values = {key: value for key, value in (REFERENCE.to_dict() | changes).items() if value != "absent"}
+    with pytest.raises(BundleError) as caught:
+        Card.from_json(changed(make_card(), reference=values))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reference_with_more_keys_is_read_and_one_that_is_no_object_refused(make_card: MakeCard) -> None:
+    text = changed(make_card(), reference=REFERENCE.to_dict() | {"entropy": RISING})
+    assert Card.from_json(text).reference == REFERENCE
+    assert [REFERENCE.range("score", tail) for tail in (0.01, 0.05, 0.25)] == [(0.1, 0.7), (0.2, 0.6), (0.3, 0.5)]
+    for wrong in ([1.5], 1.5, "1.5", True):
+        with pytest.raises(BundleError, match="the card's reference is missing or of the wrong type"):
+            Card.from_json(changed(make_card(), reference=wrong))
+
+
+def test_no_number_is_no_reference() -> None:
+    for name in STATISTICS:
+        with pytest.raises(BundleError, match=f"the reference's {name}"):
+            Reference.from_dict(REFERENCE.to_dict() | {name: [float("nan")] * 7})
 
 
 def test_no_number_is_no_confidence() -> None:

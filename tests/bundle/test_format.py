@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from edgecnn.bundle.bundle import seal
-from edgecnn.bundle.card import Card, Confidence
+from edgecnn.bundle.card import STATISTICS, Card, Confidence, Reference
 from edgecnn.files import sha256_bytes
 
 MakeModel = Callable[..., bytes]
 MakeCard = Callable[..., Card]
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text("utf-8")
-CARD, CONFIDENCE = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
+CARD, CONFIDENCE, REFERENCE = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
 ARCHIVE_ROWS = re.findall(r"^\| A\+(\d+) \| (?:`([0-9a-f ]+)`|card) \|", DOCUMENT, re.MULTILINE)
 METADATA_ROWS = re.findall(
     r"^\| `([\d.\[\]]+)` \| [^|]+ \| (string|byte|floats|table) \| (?:`(.*)`)? ?\|$", DOCUMENT, re.MULTILINE
@@ -145,3 +145,15 @@ def test_the_documented_confidence_is_these_bytes(make_card: MakeCard) -> None:
     assert Card.from_json(card.to_json()) == card
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]*(?:0\.1 to|0 to 1|integer from 1)", DOCUMENT, re.MULTILINE)
     assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted(values)
+
+
+def test_the_documented_reference_is_these_bytes(make_card: MakeCard) -> None:
+    values = json.loads(f"{{{REFERENCE}}}")["reference"]
+    card = make_card(reference=Reference.from_dict(values))
+    without = make_card().to_json()
+    place = without.index('  "source"')
+    text = "".join(f"  {line}\n" for line in REFERENCE.splitlines())
+    assert card.to_json() == without[:place] + text[:-1] + ",\n" + without[place:]
+    assert Card.from_json(card.to_json()) == card
+    rows = re.findall(r"^\| `(\w+)` \| up to (\d) \|", DOCUMENT, re.MULTILINE)
+    assert {name: float(most) for name, most in rows} == STATISTICS

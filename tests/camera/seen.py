@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.camera.drift import Drift
 from edgecnn.camera.frame import Frame
 from edgecnn.camera.observation import UNKNOWN, Observation
 
+DARK = Drift("begun", "dark", "brightness", 0.13, (0.24, 0.75), 0.54, 0.0)
 LABELS = ("ant", "bee", "cat")
 BEGIN = 1_700_000_000.0  # 2023-11-14 22:13:20 UTC
 

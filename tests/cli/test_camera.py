@@ -172,6 +172,39 @@ def test_uncertain_pictures(clip: str, place: Path, edgecnn: Run) -> None:
     assert "\n1 uncertain picture saved\n" in edgecnn(*command).stdout
 
 
+def test_a_drift_is_told_written_and_summed_up(place: Path, edgecnn: Run) -> None:
+    video = cv2.VideoWriter(str(place / "night.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    day = color_picture("green", np.random.default_rng(5), size=(64, 48))
+    for picture, frames in ((day, 60), (np.zeros_like(day), 50), (day, 50)):
+        for _ in range(frames):
+            video.write(picture)
+    video.release()
+    command = ("camera", "int8.tflite", "--source", "night.avi", "--every-frame")
+    result = edgecnn(*command, "--events", "e.jsonl", "--json")
+    record = summary(result)
+    assert (record["drift"]["begun"], record["drift"]["now"], list(record["drift"]["seconds"])) == (1, None, ["dark"])
+    begun, over = (item for item in events(place / "e.jsonl") if "drift" in item)
+    assert 60 < begun["frame"] <= 90
+    assert 110 < over["frame"] <= 140
+    assert list(begun) == [*EVENT_KEYS, "drift"]
+    assert (begun["drift"]["reason"], begun["drift"]["state"], over["drift"]["state"]) == ("dark", "begun", "over")
+    told = " ".join(result.stderr.split())
+    assert re.fullmatch(r"Drift: dark: brightness 0\.00, expected .* before Drift: dark: over after 5\.\d s", told)
+    assert all(len(line) <= 80 for line in result.stderr.splitlines())
+    assert re.search(r"^drift 1 time: dark for 5\.\d s$", edgecnn(*command).stdout, re.M)
+    silent = edgecnn(*command, "--no-drift", "--json")
+    assert (silent.stderr, summary(silent)["drift"]) == ("", None)
+
+
+def test_a_model_without_statistics_is_not_watched_and_that_is_said_once(clip: str, edgecnn: Run) -> None:
+    options = ("--source", clip, "--every-frame", "--json", "--labels", "labels.txt", "--preprocess", "raw")
+    result = edgecnn("camera", "float.tflite", *options)
+    assert summary(result)["drift"] is None
+    expected = "Note: no drift watch: float.tflite does not say what pictures were like at conversion; convert it again"
+    assert " ".join(result.stderr.split()) == expected
+    assert edgecnn("camera", "float.tflite", *options, "--no-drift").stderr == ""
+
+
 def test_a_web_page_is_announced(clip: str, edgecnn: Run) -> None:
     pytest.importorskip("aiohttp")
     result = edgecnn("camera", "int8.tflite", "--source", clip, "--every-frame", "--serve", "127.0.0.1:0", "--json")

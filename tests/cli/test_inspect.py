@@ -42,8 +42,11 @@ def test_a_bundle_says_all(edgecnn: Run, place: Path) -> None:
     }  # fmt: skip
     assert provenance["recipe"]["quantize"] == "int8"
     assert provenance["accuracy"]["samples"] == 24
+    assert record["reference"].keys() == {"brightness", "contrast", "sharpness", "score", "samples", "split"}
+    assert json.loads(edgecnn("inspect", "float.tflite", "--json").stdout)["reference"] is None
     shown = edgecnn("inspect", "int8.tflite").stdout
     for text in ("int8  scale 1", "labels       blue, green, red", "made from    float.tflite (tflite), sha256 ",
+                 "reference    brightness ", "5% to 95% of 24 images (test)",
                  "accuracy     top-1 100.00%, float 100.00%, on 24 images", "edgecnn 0.1.0"):  # fmt: skip
         assert text in shown
 

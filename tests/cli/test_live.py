@@ -14,10 +14,17 @@ from typing import Any
 import pytest
 
 from edgecnn.cli.live import LiveLine
-from tests.camera.seen import seen
+from tests.camera.seen import DARK, seen
 
 ROOT = Path(__file__).parents[2]
-STATUS: dict[str, Any] = {"fps": 10.04, "dropped": 1234, "trouble": "", "temperature_c": None, "throttled": None}
+STATUS: dict[str, Any] = {
+    "fps": 10.04,
+    "dropped": 1234,
+    "trouble": "",
+    "temperature_c": None,
+    "throttled": None,
+    "drift": None,
+}
 
 
 def live(monkeypatch: pytest.MonkeyPatch, *, columns: int = 80, terminal: bool = True, **changed: Any) -> LiveLine:
@@ -81,6 +88,29 @@ def test_a_line_a_change_where_it_is_no_terminal(
         line.show(seen(index, number=number, changed=number in (0, 2, 4)))
     line.close()
     assert capsys.readouterr() == ("frame 0: ant 90%\nframe 2: unknown 45%\nframe 4: cat 90%\n", "")
+
+
+def test_a_drift_is_told_on_a_line_of_its_own_and_stays_in_the_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = live(monkeypatch, dropped=0, fps=0.0, drift=DARK.to_dict())
+    line.show(seen(0))
+    capsys.readouterr()
+    line.show(seen(0, changed=True, drift=DARK))
+    assert capsys.readouterr() == (
+        "\n\r\x1b[KDARK  ant 90%  12 ms old  0 dropped",
+        "Drift: dark: brightness 0.13, expected 0.24 to 0.75, 0.54 in this scene before\n",
+    )
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_drift_is_told_where_there_is_no_terminal(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    line = LiveLine(lambda: STATUS, quiet=quiet)
+    line.show(seen(0, drift=DARK))
+    line.show(seen(0, drift=DARK._replace(state="over", seconds=12.34)))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == "Drift: dark: over after 12.3 s"
 
 
 def test_states_are_told_once_and_only_trouble(

@@ -66,6 +66,10 @@ def test_the_card_says_where_the_model_came_from(convert: Convert, model: Path, 
     expected = {"data": "colors", "samples": 20, "names_sha256": sha256_bytes("\n".join(names).encode())}
     assert card.calibration == expected
     assert card.versions["tensorflow"] == import_module("tensorflow").__version__
+    assert card.reference is not None
+    assert card.reference == result.reference
+    assert (card.reference.samples, card.reference.split) == (24, "test")
+    assert result.to_dict()["reference"] == card.reference.to_dict()
 
 
 def test_a_kind_without_calibration_names_none(convert: Convert, model: Path, colors: Path, tmp_path: Path) -> None:

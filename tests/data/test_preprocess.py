@@ -223,6 +223,9 @@ def test_letterbox_shows_all_between_black_bars(
     expected = np.broadcast_to(-np.divide(*NORMALIZATIONS["imagenet"]), got.shape).astype(np.float32)
     expected[inner] = call(Preprocessor(filled), frame, kind)
     np.testing.assert_array_equal(got, expected)
+    prepare = Preprocessor(preprocess)
+    color = "rgb" if kind.startswith("rgb") else "bgr"
+    assert prepare.written(prepare(frame, color)).shape == expected[inner].shape
 
 
 sides = st.integers(1, 40)

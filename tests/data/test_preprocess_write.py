@@ -114,6 +114,24 @@ def test_what_is_written_is_what_fresh_memory_would_hold(color: str, fit: str, i
                 np.testing.assert_array_equal(frame, before, err_msg=message)
 
 
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize("name", [*TENSORS, "int8, halves meet", "uint8, halves meet"])
+def test_the_pixels_behind_a_tensor(name: str, color: str, fit: str) -> None:
+    meet = "meet" in name  # symmetric: pixels 127 and 128 become one value, since zero lies between them
+    tensor = TENSORS[name] if not meet else TensorType(name[:-13], float(np.float32(2 / 255)), -1 if name[0] == "i" else 127)
+    mean, std = ((127.5,), (127.5,)) if meet else ((0.0,), (1.0,))
+    prepare = Preprocessor(Preprocess(11, 8, color, mean, std, fit=fit), tensor)
+    assert (prepare._shortcut is not None and prepare._shortcut[0]) == meet
+    for frame in frames().values():
+        pixels = prepare.pixels(frame)
+        found = prepare.written(prepare(frame)).astype(int)
+        if fit == "letterbox":  # that the rest is bars, other tests say
+            assert prepare._place is not None
+            pixels = pixels[prepare._place]
+        np.testing.assert_array_equal(found, pixels - (pixels.astype(int) >= 128) * meet)
+
+
 def test_a_call_gives_memory_of_its_own() -> None:
     for tensor in TENSORS.values():
         preprocessor = Preprocessor(Preprocess(8, 8), tensor)

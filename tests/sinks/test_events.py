@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.errors import CameraError
 from edgecnn.sinks.events import EventLog, event
-from tests.camera.seen import BEGIN, seen
+from tests.camera.seen import BEGIN, DARK, seen
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -46,6 +46,24 @@ def test_a_line_when_the_label_changes_and_now_and_then(tmp_path: Path) -> None:
     log.close()
     # two seconds after each line the next, whatever the reason of the one before
     assert [record["frame"] for record in lines(path)] == [0, 7, 8, 28, 31, 51]
+
+
+def test_a_line_when_a_drift_begins_or_ends(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path, every=60.0)
+    told = {12: DARK, 30: DARK._replace(state="over", value=0.5, seconds=1.8)}
+    for tenth in range(60):
+        log.show(seen(0, at=tenth / 10, changed=tenth == 0, drift=told.get(tenth)))
+    log.close()
+    first, begun, over = lines(path)
+    assert [record["frame"] for record in (first, begun, over)] == [0, 12, 30]
+    assert "drift" not in first
+    assert begun.keys() == over.keys() == first.keys() | {"drift"}
+    assert begun["drift"] == {
+        "state": "begun", "reason": "dark", "statistic": "brightness", "value": 0.13, "expected": [0.24, 0.75],
+        "own": 0.54, "seconds": 0.0,
+    }  # fmt: skip
+    assert (over["drift"]["state"], over["drift"]["value"], over["drift"]["seconds"]) == ("over", 0.5, 1.8)
 
 
 def test_time_is_that_of_capture(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.camera.seen import DARK
 from tests.web.browser import CHROMIUM, Tab, open_page
 from tests.web.viewing import Producer, make_server
 
@@ -68,6 +70,26 @@ def test_the_page_shows_moving_pictures_and_changing_labels(tmp_path: Path, toke
             assert not refused, "the page wanted what its policy forbids, or failed"
 
     server = make_server(token=token)
+    server.start()
+    with Producer(server) as producer:
+        asyncio.run(watch(producer))
+
+
+def test_the_page_says_that_the_picture_has_drifted(tmp_path: Path) -> None:
+    state: dict[str, Any] = {"state": "running", "drift": None}
+
+    async def watch(producer: Producer) -> None:
+        async with open_page(producer.server.url, tmp_path) as tab:
+            await text_of(tab, "state-text", "Live")
+            await text_of(tab, "drift", "")
+            state["drift"] = DARK.to_dict()
+            await text_of(tab, "state-text", "Live · dark")
+            await text_of(tab, "drift", "Drift: dark, brightness 0.13, expected 0.24 to 0.75")
+            state["drift"] = None
+            await text_of(tab, "state-text", "Live")
+            await text_of(tab, "drift", "")
+
+    server = make_server(status=lambda: dict(state))
     server.start()
     with Producer(server) as producer:
         asyncio.run(watch(producer))
