@@ -228,15 +228,15 @@ class DriftWatch:
 
     def _judge(self, reasons: list[_Reason]) -> None:
         """Judge by full windows; two that were all good tell what is normal for the scene."""
-        before = [reason for reason in reasons if reason.active]
+        before = [reason.active for reason in reasons]
         for reason in reasons:
             window = self._windows[reason.statistic]
             if window.lasts(self._now) >= 1:
                 reason.judge(self._now, window.median())
-        if any(reason.active and reason not in before for reason in reasons):
-            for reason in reasons:  # one cause often moves several, and each crosses its limit at another moment
-                if not reason.active and reason.turning is not None:
-                    reason.active, reason.turning = True, None
+        turned = {reason.active for reason, was in zip(reasons, before, strict=True) if reason.active != was}
+        for reason in reasons:  # one cause often moves several, and each crosses its limit at another moment
+            if reason.turning is not None and (not reason.active) in turned:
+                reason.active, reason.turning = not reason.active, None
         if not any(reason.active or reason.turning is not None for reason in reasons):
             self._learn(reasons, filled=2)
 

@@ -156,7 +156,7 @@ def command(
     if not threads:
         classifier = classifier.clone(threads=choose_threads(classifier))
     if drift and classifier.reference is None:
-        note(f"Note: no drift watch: {model} does not say what pictures were like at conversion; convert it again")
+        note(f"Note: no drift watch: {model.name} does not say what pictures were like at conversion; convert it again")
     with ExitStack() as stack:
         camera = stack.enter_context(
             Camera(

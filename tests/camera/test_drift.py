@@ -179,14 +179,14 @@ def test_of_several_reasons_the_first_is_told_and_scores_are_not_judged() -> Non
 
 
 def test_what_is_about_to_turn_turns_with_the_first() -> None:
-    """A lamp that goes out slowly takes contrast first: one event, and of the reason that comes first."""
+    """A lamp that is dimmed takes contrast before light, and when it is lit again gives light before contrast."""
 
-    def dusk(now: float) -> Values:
-        left = max(0.3, 1 - max(0.0, now - 20) / 4)
+    def lamp(now: float) -> Values:
+        left = max(0.3, 1 - max(0.0, now - 20) / 4) if now < 40 else min(1.0, 0.3 + (now - 40) / 4)
         return 0.5 * left, 0.15 * left, 0.6, 0.9
 
-    found = told(dusk, 40)
-    assert [what for _, *what in found] == [["dark", "begun"]]
+    found = told(lamp, 60)
+    assert [what for _, *what in found] == [["dark", "begun"], ["dark", "over"]]
 
 
 def test_another_reason_takes_the_place_of_the_first() -> None:

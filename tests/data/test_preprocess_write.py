@@ -119,7 +119,9 @@ def test_what_is_written_is_what_fresh_memory_would_hold(color: str, fit: str, i
 @pytest.mark.parametrize("name", [*TENSORS, "int8, halves meet", "uint8, halves meet"])
 def test_the_pixels_behind_a_tensor(name: str, color: str, fit: str) -> None:
     meet = "meet" in name  # symmetric: pixels 127 and 128 become one value, since zero lies between them
-    tensor = TENSORS[name] if not meet else TensorType(name[:-13], float(np.float32(2 / 255)), -1 if name[0] == "i" else 127)
+    tensor = (
+        TENSORS[name] if not meet else TensorType(name[:-13], float(np.float32(2 / 255)), -1 if name[0] == "i" else 127)
+    )
     mean, std = ((127.5,), (127.5,)) if meet else ((0.0,), (1.0,))
     prepare = Preprocessor(Preprocess(11, 8, color, mean, std, fit=fit), tensor)
     assert (prepare._shortcut is not None and prepare._shortcut[0]) == meet
