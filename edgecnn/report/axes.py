@@ -8,6 +8,7 @@ from typing import Final
 from edgecnn.report import numbers as n
 
 _PERCENT_STEPS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25)
+_SMALLEST: Final = 1e-300  # spans below lose their digits when they are divided
 _DECADES: Final = 0.9  # from so many decades on, values are easier to tell apart on a logarithmic axis
 
 
@@ -57,7 +58,8 @@ def value_axis(low: float, high: float, *, least: float = 0.0, steps: int = 6) -
         least: the shortest span that is drawn.
         steps: that the span is divided into at most; one more at each end may be needed to hold it.
     """
-    span = max(high - low, 1e-6 * max(abs(low), abs(high)), least) or 1.0
+    span = max(high - low, 1e-6 * max(abs(low), abs(high)), least)
+    span = span if span > _SMALLEST else 1.0
     power = 10.0 ** math.floor(math.log10(span / steps))
     step = next(factor * power for factor in (1, 2, 5, 10) if span <= steps * factor * power * (1 + 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

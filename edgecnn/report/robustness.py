@@ -92,6 +92,8 @@ def curves_of(record: dict[str, Any]) -> list[LineChart]:
     """Accuracy against severity, clean pictures being 0: the mean of all corruptions of a kind, a chart each."""
     known = [item for item in record["corruptions"] if item["severities"]]
     ends = [share for item in known for row in item["top1"] for share in row] + list(record["clean"])
+    if not ends:
+        return []
     found = []
     for kind in dict.fromkeys(item["kind"] for item in known):
         items = [item for item in known if item["kind"] == kind]

@@ -20,6 +20,7 @@ from tests.camera.stream import Stream, number_of
 # Keys that scripts read.
 CONTRACT = {"frames", "dropped", "fps", "p50_ms", "p90_ms", "age_p50_ms", "age_p90_ms", "reconnects"}
 STATUS = {
+    "drift",
     *("state", "fps", "frames", "dropped", "reconnects", "trouble", "p50_ms", "age_p50_ms"),
     *("temperature_c", "throttled"),
 }

@@ -27,7 +27,7 @@ def test_a_stage_is_read_from_its_own_table(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "expected technique to be one of channel, magnitude, cluster, qat, got None"),
+        ({}, "expected technique to be one of blocks, channel, magnitude, cluster, qat, got None"),
         ({"technique": "channel", "sparsty": 0.5}, "expected options of channel among .*, got 'sparsty'"),
         ({"technique": "channel", "sparsity": 0.5, "macs": 0.5}, "expected sparsity or macs for channel pruning"),
         ({"technique": "channel", "importance": "luck"}, "expected importance to be one of"),
