@@ -1,6 +1,5 @@
 """`edgecnn compare`: two models on the same images."""
 
-import json
 import re
 from itertools import takewhile
 from pathlib import Path
@@ -9,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecnn.cli.options import data_option, foreign_options, json_option, label_names, model_content, read_spec
-from edgecnn.cli.output import Progress, change, check_report, emit_json, note, paragraph, size, table, write_text
+from edgecnn.cli.output import (
+    Progress,
+    change,
+    check_report,
+    emit_json,
+    note,
+    paragraph,
+    size,
+    table,
+    write_report,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from edgecnn.measure.comparison import Comparison
@@ -114,7 +124,7 @@ def command(
     if csv_path:
         write_text(csv_path, _csv(comparison))
     if report:
-        _write_report(record, report)
+        write_report(record, report, "compare")
     if as_json:
         emit_json(record)
     else:
@@ -134,16 +144,6 @@ def _names(first: Path, second: Path) -> tuple[str, str]:
     if not all(names) or names[0] == names[1]:
         names = [str(path) if first.name == second.name else path.name for path in (first, second)]
     return names[0], names[1]
-
-
-def _write_report(record: dict[str, Any], folder: Path) -> None:
-    from edgecnn.report.render import render
-
-    page = render([record], "html")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "compare.json", json.dumps(record, indent=2, ensure_ascii=False))
-    write_text(folder / "report.html", page)
-    note(f"Report: {folder / 'report.html'}")
 
 
 def _show(record: dict[str, Any], names: tuple[str, str]) -> None:

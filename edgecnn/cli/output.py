@@ -157,3 +157,14 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def write_report(record: dict[str, Any], folder: Path, name: str) -> None:
+    """One record's page, and its JSON as NAME.json, in a folder that is made where it is missing."""
+    from edgecnn.report.render import render
+
+    page = render([record], "html")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / f"{name}.json", json.dumps(record, indent=2, ensure_ascii=False))
+    write_text(folder / "report.html", page)
+    note(f"Report: {folder / 'report.html'}")

@@ -1,6 +1,5 @@
 """`edgecnn robustness`: models under corruptions and attacks."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from edgecnn.cli.options import (
     read_share,
     read_spec,
 )
-from edgecnn.cli.output import Progress, check_report, duration, emit_json, note, paragraph, table, write_text
+from edgecnn.cli.output import Progress, check_report, duration, emit_json, note, paragraph, table, write_report
 
 if TYPE_CHECKING:
     from edgecnn.data.dataset import Dataset
@@ -159,7 +158,7 @@ def command(
     ]
     record["notes"] += notes
     if report:
-        _write_report(record, report)
+        write_report(record, report, "robustness")
     if as_json:
         emit_json(record)
     else:
@@ -240,16 +239,6 @@ def _names(models: Sequence[Path], kinds: Sequence[str]) -> tuple[str, ...]:
     words = tell_apart([str(model) for model in models])
     choices = (kinds if len(kinds) > 1 else words, words, [str(model) for model in models])
     return tuple(next((names for names in choices if len(set(names)) == len(names)), choices[-1]))
-
-
-def _write_report(record: dict[str, Any], folder: Path) -> None:
-    from edgecnn.report.render import render
-
-    page = render([record], "html")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "robustness.json", json.dumps(record, indent=2, ensure_ascii=False))
-    write_text(folder / "report.html", page)
-    note(f"Report: {folder / 'report.html'}")
 
 
 def _show(record: dict[str, Any]) -> None:

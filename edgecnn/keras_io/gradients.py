@@ -70,7 +70,7 @@ def layer_gradient(
 
 def compiled(gradient: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """A gradient function that is traced once for pictures of one shape: several times as fast from the second call."""
-    return _tensorflow().function(gradient)  # type: ignore[no-any-return]
+    return _tensorflow().function(gradient)  # type: ignore[no-any-return]  # no types
 
 
 def _tensorflow() -> Any:
